@@ -1,0 +1,178 @@
+//! What a model call gave.
+
+use serde::{Deserialize, Serialize};
+
+use super::json::{is_default, null_as_default};
+use super::setters::{entries, setters};
+use super::{Message, Metadata, TokenUsage};
+
+/// What a model call gave.
+///
+/// ```
+/// use callbacks::{Generation, LlmOutput, LlmResult, Message, TokenUsage};
+///
+/// let result = LlmResult::from_text("Why don't scientists trust atoms?");
+/// assert_eq!(result.text(), "Why don't scientists trust atoms?");
+///
+/// let generation = Generation::from_message(Message::ai("hi")).with_finish_reason("stop");
+/// let output = LlmOutput::new()
+///     .with_model_name("gpt-4o-mini")
+///     .with_token_usage(TokenUsage::new().with_output_tokens(1));
+/// let result = LlmResult::new(vec![vec![generation]]).with_llm_output(output);
+/// assert_eq!(result.text(), "hi");
+/// assert_eq!(result.usage().output_tokens, Some(1));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(default)]
+pub struct LlmResult {
+    /// For every prompt (a run has one), the choices the model gave.
+    pub generations: Vec<Vec<Generation>>,
+    /// What the provider said about the call as a whole.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "is_default"
+    )]
+    pub llm_output: LlmOutput,
+}
+
+impl LlmResult {
+    /// A result with these choices for every prompt.
+    #[must_use]
+    pub fn new(generations: Vec<Vec<Generation>>) -> Self {
+        Self {
+            generations,
+            ..Self::default()
+        }
+    }
+
+    /// A result of one choice that is plain text.
+    #[must_use]
+    pub fn from_text(text: impl Into<String>) -> Self {
+        Self::new(vec![vec![Generation::new(text)]])
+    }
+
+    /// The text of the first generation, empty if there is none.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        let first = self.generations.iter().flatten().next();
+        first.map_or("", |generation| &generation.text)
+    }
+
+    /// The tokens the call took: `llm_output.token_usage`.
+    #[must_use]
+    pub fn usage(&self) -> &TokenUsage {
+        &self.llm_output.token_usage
+    }
+
+    setters! {
+        with_llm_output(llm_output: LlmOutput) = llm_output;
+    }
+}
+
+/// One choice of what the model wrote.
+///
+/// ```
+/// use callbacks::{Generation, Message};
+///
+/// let plain = Generation::new("hi").with_finish_reason("stop").with_info("seed", 7);
+/// let chat = Generation::from_message(Message::ai("hi"));
+/// assert_eq!(plain.text, chat.text);
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(default)]
+pub struct Generation {
+    /// The text written.
+    pub text: String,
+    /// From a chat model: the message written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<Message>,
+    /// Why the model stopped, in the provider's words: `stop`, `length`, `tool_calls`, ..
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<String>,
+    /// What else the provider said about this choice. Also read from JSON as `generation_info`, LangChain's name.
+    #[serde(
+        alias = "generation_info",
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Metadata::is_empty"
+    )]
+    pub info: Metadata,
+}
+
+impl Generation {
+    /// A generation that is plain text.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A chat model's generation; its text is the message's.
+    #[must_use]
+    pub fn from_message(message: Message) -> Self {
+        Self::new(message.text()).with_message(message)
+    }
+
+    setters! {
+        with_message(message: Message) = Some(message);
+        with_finish_reason(finish_reason: impl Into<String>) = Some(finish_reason.into());
+    }
+
+    entries! {
+        with_info => info;
+    }
+}
+
+/// What the provider said about a model call as a whole.
+///
+/// ```
+/// use callbacks::{LlmOutput, TokenUsage};
+///
+/// let output = LlmOutput::new()
+///     .with_token_usage(TokenUsage::new().with_total_tokens(28))
+///     .with_model_name("gpt-4o-mini-2024-07-18")
+///     .with_response_id("chatcmpl-1")
+///     .with_extra("system_fingerprint", "fp_1");
+/// assert_eq!(output.extra["system_fingerprint"], "fp_1");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(default)]
+pub struct LlmOutput {
+    /// The tokens the call took.
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "TokenUsage::is_empty"
+    )]
+    pub token_usage: TokenUsage,
+    /// The model that answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model_name: Option<String>,
+    /// The provider's id for the answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_id: Option<String>,
+    /// Anything else.
+    #[serde(flatten)]
+    pub extra: Metadata,
+}
+
+impl LlmOutput {
+    /// Nothing said.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    setters! {
+        with_token_usage(token_usage: TokenUsage) = token_usage;
+        with_model_name(model_name: impl Into<String>) = Some(model_name.into());
+        with_response_id(response_id: impl Into<String>) = Some(response_id.into());
+    }
+
+    entries! {
+        with_extra => extra;
+    }
+}

@@ -1,0 +1,80 @@
+//! Where a retried operation stands.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::RunError;
+use super::setters::setters;
+
+/// Where an operation that is tried again stands, told after an attempt failed.
+///
+/// ```
+/// use std::time::Duration;
+/// use callbacks::{RetryState, RunError};
+///
+/// let state = RetryState::new(1)
+///     .with_max_attempts(3)
+///     .with_wait(Duration::from_millis(500))
+///     .with_error(RunError::new("rate limited"));
+/// assert_eq!(state.attempt, 1);
+/// assert_eq!(serde_json::to_value(&state)?["wait"], 0.5);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+#[serde(default)]
+pub struct RetryState {
+    /// The attempt that failed: 1 is the first try, 2 the first retry.
+    pub attempt: u32,
+    /// How many attempts there will be at most, the first included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+    /// How long until the next attempt; in JSON a number of seconds.
+    #[serde(with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Duration>,
+    /// Why the attempt failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<RunError>,
+}
+
+impl RetryState {
+    /// The attempt with this number failed; 1 is the first.
+    #[must_use]
+    pub fn new(attempt: u32) -> Self {
+        Self {
+            attempt,
+            ..Self::default()
+        }
+    }
+
+    setters! {
+        with_max_attempts(max_attempts: u32) = Some(max_attempts);
+        with_wait(wait: Duration) = Some(wait);
+        with_error(error: impl Into<RunError>) = Some(error.into());
+    }
+}
+
+mod seconds {
+    use std::time::Duration;
+
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[expect(clippy::ref_option, reason = "serde calls it with the field")]
+    pub(super) fn serialize<S: Serializer>(
+        wait: &Option<Duration>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        wait.map(|wait| wait.as_secs_f64()).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Duration>, D::Error> {
+        Option::deserialize(deserializer)?
+            .map(Duration::try_from_secs_f64)
+            .transpose()
+            .map_err(Error::custom)
+    }
+}
