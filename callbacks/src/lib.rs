@@ -1,9 +1,48 @@
 #![doc = include_str!("../README.md")]
 
+mod argument;
+mod builtin;
+mod callbacks;
+mod chat_fallback;
+mod delivery;
+mod error;
+mod handler;
+mod info;
+mod interests;
+mod macros;
 mod payload;
+mod runs;
+mod set;
 
+pub use argument::{IntoMessages, Payload};
+pub use builtin::events;
+pub use callbacks::Callbacks;
+pub use error::EmitError;
+pub use handler::{
+    BoxError, BoxFuture, Configured, Deliver, Handler, IntoOutcome, Outcome, Registered, handler,
+};
+pub use info::{ParseRunIdError, Run, RunId, RunInfo};
+pub use interests::Interests;
+pub use macros::{callback_events, callback_handler};
 pub use payload::{
     AgentAction, AgentFinish, Chunk, Content, Document, ErrorKind, Generation, LlmOutput,
     LlmResult, Message, Metadata, ModelParams, RetryState, Role, RunError, RunKind, Serialized,
     TokenUsage, ToolCall, ToolCallChunk, buffer_string,
 };
+pub use runs::{
+    Chain, ChainRun, Failing, Inputs, Kind, Llm, LlmRun, Messages, Opening, Prompts, Query,
+    Retriever, RetrieverRun, RunGuard, Start, Starting, Tool, ToolInput, ToolRun,
+};
+pub use set::{Event, EventSet};
+
+/// What generated code names.
+#[doc(hidden)]
+pub mod __private {
+    pub use callbacks_macros::expand_handler;
+    pub use serde;
+
+    pub use crate::{
+        BoxError, BoxFuture, Deliver, Event, EventSet, Handler, Interests, IntoOutcome, Outcome,
+        Registered, Run,
+    };
+}

@@ -1,0 +1,102 @@
+//! The arguments of the two attributes.
+
+use proc_macro2::TokenStream;
+use syn::parse::{ParseStream, Parser};
+use syn::{Ident, Path, Token};
+
+use crate::names::closest;
+
+/// `#[callback_handler(events = path::to::set)]`
+pub(crate) struct HandlerArgs {
+    pub(crate) events: Path,
+}
+
+/// `#[callback_events(crate = path, serde, adapt = path)]`
+pub(crate) struct EventsArgs {
+    /// Where the runtime is.
+    pub(crate) krate: Path,
+    /// Whether the owned twins implement serde's traits.
+    pub(crate) serde: bool,
+    /// What is put around every handler when it is registered.
+    pub(crate) adapt: Option<Path>,
+}
+
+impl HandlerArgs {
+    pub(crate) fn parse(args: TokenStream) -> syn::Result<Self> {
+        let mut events = None;
+        parse(args, &["events"], "events = path::to::set", |_, input| {
+            events = Some(path(input)?);
+            Ok(())
+        })?;
+        Ok(Self {
+            events: events.unwrap_or_else(|| syn::parse_quote!(::callbacks::events)),
+        })
+    }
+}
+
+impl EventsArgs {
+    pub(crate) fn parse(args: TokenStream) -> syn::Result<Self> {
+        let (mut krate, mut serde, mut adapt) = (None, false, None);
+        parse(
+            args,
+            &["crate", "serde", "adapt"],
+            "crate = path::to::callbacks`, `serde` and `adapt = path::to::function",
+            |name, input| {
+                match name {
+                    "crate" => krate = Some(path(input)?),
+                    "adapt" => adapt = Some(path(input)?),
+                    _ => serde = true,
+                }
+                Ok(())
+            },
+        )?;
+        Ok(Self {
+            krate: krate.unwrap_or_else(|| syn::parse_quote!(::callbacks)),
+            serde,
+            adapt,
+        })
+    }
+}
+
+fn path(input: ParseStream<'_>) -> syn::Result<Path> {
+    input.parse::<Token![=]>()?;
+    input.call(Path::parse_mod_style)
+}
+
+/// Parses arguments that may stand once each, in any order.
+fn parse(
+    args: TokenStream,
+    known: &[&str],
+    usage: &str,
+    mut argument: impl FnMut(&str, ParseStream<'_>) -> syn::Result<()>,
+) -> syn::Result<()> {
+    let parser = |input: ParseStream<'_>| {
+        let mut seen = Vec::new();
+        while !input.is_empty() {
+            // `crate` is a keyword, so `Ident::parse` would not take it.
+            let Ok(name) = input.call(<Ident as syn::ext::IdentExt>::parse_any) else {
+                return Err(input.error(format!("expected an argument: `{usage}`")));
+            };
+            let text = name.to_string();
+            if !known.contains(&text.as_str()) {
+                let cure = match closest(&text, known.iter().copied()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("the arguments are `{usage}`"),
+                };
+                let message = format!("unknown argument `{text}`; {cure}");
+                return Err(syn::Error::new(name.span(), message));
+            }
+            if seen.contains(&text) {
+                let message = format!("`{text}` is given twice; leave one out");
+                return Err(syn::Error::new(name.span(), message));
+            }
+            argument(&text, input)?;
+            seen.push(text);
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(())
+    };
+    parser.parse2(args)
+}

@@ -1,0 +1,168 @@
+//! What an event set is made of.
+
+use proc_macro2::TokenStream;
+use quote::format_ident;
+use syn::ext::IdentExt;
+use syn::{
+    AttrStyle, Attribute, GenericArgument, Ident, Item, ItemMod, ItemStruct, Lifetime,
+    PathArguments, Type, Visibility,
+};
+
+use crate::arguments::EventsArgs;
+use crate::names::handler_method;
+
+/// A module of events.
+pub(crate) struct Set {
+    pub(crate) args: EventsArgs,
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) name: Ident,
+    /// Every struct of the module, in order.
+    pub(crate) events: Vec<Event>,
+    /// All else in the module.
+    pub(crate) items: Vec<Item>,
+}
+
+/// One struct of the module.
+pub(crate) struct Event {
+    pub(crate) item: ItemStruct,
+    /// `on_this_happened`
+    pub(crate) method: Ident,
+    /// What its fields are borrowed for.
+    pub(crate) lifetime: Option<Lifetime>,
+    pub(crate) fields: Vec<Field>,
+}
+
+pub(crate) struct Field {
+    pub(crate) attrs: Vec<Attribute>,
+    pub(crate) name: Ident,
+    pub(crate) holds: Holds,
+}
+
+/// How an event holds a field, told by its syntax.
+pub(crate) enum Holds {
+    /// `&'a T`
+    Borrowed(Type),
+    /// `Option<&'a T>`
+    Optional(Type),
+    /// A small value that is copied.
+    Copied(Type),
+}
+
+impl Set {
+    pub(crate) fn parse(args: EventsArgs, item: TokenStream) -> syn::Result<Self> {
+        let Ok(module) = syn::parse2::<ItemMod>(item.clone()) else {
+            return Err(syn::Error::new_spanned(
+                item,
+                "`#[callback_events]` goes on a module of structs: `mod events { .. }`",
+            ));
+        };
+        let Some((_, content)) = module.content else {
+            return Err(syn::Error::new_spanned(
+                &module,
+                "`#[callback_events]` needs the body of the module here: write `mod name { .. }`",
+            ));
+        };
+        let (mut events, mut items) = (Vec::new(), Vec::new());
+        for item in content {
+            match item {
+                Item::Struct(item) => events.push(Event::new(item)),
+                item => items.push(item),
+            }
+        }
+        // What stands inside the module at its top is said of it as well as what stands before it.
+        let outer = |attr| Attribute {
+            style: AttrStyle::Outer,
+            ..attr
+        };
+        Ok(Self {
+            args,
+            attrs: module.attrs.into_iter().map(outer).collect(),
+            vis: module.vis,
+            name: module.ident,
+            events,
+            items,
+        })
+    }
+}
+
+impl Event {
+    fn new(item: ItemStruct) -> Self {
+        let method = format_ident!(
+            "{}",
+            handler_method(&item.ident.unraw().to_string()),
+            span = item.ident.span()
+        );
+        let lifetime = item
+            .generics
+            .lifetimes()
+            .next()
+            .map(|param| param.lifetime.clone());
+        let fields = item
+            .fields
+            .iter()
+            .filter_map(|field| {
+                Some(Field {
+                    attrs: field.attrs.clone(),
+                    name: field.ident.clone()?,
+                    holds: Holds::new(&field.ty),
+                })
+            })
+            .collect();
+        Self {
+            item,
+            method,
+            lifetime,
+            fields,
+        }
+    }
+
+    pub(crate) fn name(&self) -> &Ident {
+        &self.item.ident
+    }
+
+    pub(crate) fn attrs(&self, name: &'static str) -> impl Iterator<Item = &Attribute> {
+        self.item
+            .attrs
+            .iter()
+            .filter(move |attr| attr.path().is_ident(name))
+    }
+}
+
+impl Holds {
+    fn new(ty: &Type) -> Self {
+        if let Some(target) = borrowed(ty) {
+            return Self::Borrowed(target.clone());
+        }
+        match optional(ty).and_then(borrowed) {
+            Some(target) => Self::Optional(target.clone()),
+            None => Self::Copied(ty.clone()),
+        }
+    }
+}
+
+/// The `T` of `&'a T`. What is borrowed for ever is as good as owned.
+fn borrowed(ty: &Type) -> Option<&Type> {
+    match ty {
+        Type::Reference(reference) if reference.mutability.is_none() => match &reference.lifetime {
+            Some(lifetime) if lifetime.ident == "static" => None,
+            _ => Some(&reference.elem),
+        },
+        _ => None,
+    }
+}
+
+/// The `T` of `Option<T>`.
+fn optional(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    match &last.arguments {
+        PathArguments::AngleBracketed(arguments) if last.ident == "Option" => {
+            match arguments.args.first()? {
+                GenericArgument::Type(ty) => Some(ty),
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}

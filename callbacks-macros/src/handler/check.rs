@@ -1,0 +1,211 @@
+//! What a handler method must be. A method with a mistake gets no glue, so that rustc does not
+//! complain about it a second time.
+
+use quote::ToTokens;
+use syn::ext::IdentExt;
+use syn::{FnArg, GenericParam, Ident, Pat, PatType, ReceiverKind, Safety, Signature, Type};
+
+use super::signatures::Method;
+use super::table::{Input, Row};
+use crate::diagnostics::Diagnostics;
+use crate::names::{closest, list};
+
+/// A handler method in which no mistake was found.
+pub(crate) struct Checked<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) row: &'a Row,
+    pub(crate) params: Vec<Param<'a>>,
+}
+
+pub(crate) struct Param<'a> {
+    pub(crate) name: &'a Ident,
+    pub(crate) ty: &'a Type,
+    pub(crate) source: Source,
+}
+
+/// What a parameter is taken from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// `token: &str`
+    Field,
+    /// `event: &LlmEnd<'_>`
+    Event,
+    /// `run: &Run<'_>`
+    Run,
+}
+
+/// `None` if the method is wrong, or no handler method at all.
+pub(crate) fn check<'a>(
+    method: &'a Method,
+    input: &'a Input,
+    errors: &Diagnostics,
+) -> Option<Checked<'a>> {
+    let sig = &method.sig;
+    let name = sig.ident.unraw().to_string();
+    let Some(row) = input.row(method) else {
+        let near = closest(&name, methods(input).iter().map(String::as_str)).map(str::to_owned);
+        if name.starts_with("on_") {
+            errors.error(&sig.ident, unknown_event(&name, near, input));
+        } else if let Some(near) = near.filter(|near| is_slip(&name, near)) {
+            errors.error(
+                &sig.ident,
+                format!("`{name}` is not called for any event; did you mean `{near}`?"),
+            );
+        }
+        return None;
+    };
+    check_shape(sig, errors);
+    let params = sig
+        .inputs
+        .iter()
+        .filter_map(|input| match input {
+            FnArg::Receiver(_) => None,
+            FnArg::Typed(param) => Some(check_param(param, row, errors)),
+        })
+        .collect::<Vec<_>>();
+    let params = params.into_iter().collect::<Option<Vec<_>>>()?;
+    (errors.len() == 0).then_some(Checked {
+        method,
+        row,
+        params,
+    })
+}
+
+fn check_param<'a>(param: &'a PatType, row: &Row, errors: &Diagnostics) -> Option<Param<'a>> {
+    let (pat, ty) = (&*param.pat, &*param.ty);
+    for attr in param
+        .attrs
+        .iter()
+        .filter(|attr| attr.path().is_ident("cfg"))
+    {
+        errors.error(
+            attr,
+            "a handler parameter cannot be configured out: write the method twice, with `#[cfg]` on each",
+        );
+    }
+    let name = match pat {
+        Pat::Ident(pat) if pat.subpat.is_none() => &pat.ident,
+        _ => {
+            errors.error(
+                pat,
+                format!(
+                    "a handler parameter is the name of a field of `{}`, `event` or `run`; take it apart in the body",
+                    row.event
+                ),
+            );
+            return None;
+        }
+    };
+    if let Type::ImplTrait(_) = ty {
+        errors.error(
+            ty,
+            "a handler method cannot be generic: a parameter has the type of its event field",
+        );
+    }
+    let source = if name == "event" {
+        Source::Event
+    } else if name == "run" {
+        Source::Run
+    } else {
+        if !row.fields.contains(name) {
+            errors.error(name, unknown_field(&name.to_string(), row));
+        }
+        Source::Field
+    };
+    Some(Param { name, ty, source })
+}
+
+/// What holds for every handler method, whatever its event.
+fn check_shape(sig: &Signature, errors: &Diagnostics) {
+    let name = &sig.ident;
+    match sig.inputs.first() {
+        Some(FnArg::Receiver(receiver)) => match &receiver.kind {
+            ReceiverKind::Reference(_, _, None) => {}
+            ReceiverKind::Reference(_, _, Some(_)) => errors.error(
+                receiver,
+                "a handler is shared between tasks: take `&self`, and keep what changes in an atomic or a `Mutex`",
+            ),
+            _ => errors.error(
+                receiver,
+                "a handler method takes `&self`: the handler is called again for the next event",
+            ),
+        },
+        _ => errors.error(
+            name,
+            format!("`{name}` is a handler method but has no receiver: write `fn {name}(&self, ..)`"),
+        ),
+    }
+    for param in &sig.generics.params {
+        if !matches!(param, GenericParam::Lifetime(_)) {
+            errors.error(
+                param,
+                "a handler method cannot be generic: its event decides the types",
+            );
+        }
+    }
+    let refused = |token: &dyn ToTokens, qualifier: &str| {
+        errors.error(
+            token,
+            format!("a handler method cannot be `{qualifier}`: leave it out"),
+        );
+    };
+    if let Some(token) = &sig.constness {
+        refused(token, "const");
+    }
+    if let Safety::Unsafe(token) = &sig.safety {
+        refused(token, "unsafe");
+    }
+    if let Some(token) = &sig.abi {
+        refused(token, "extern");
+    }
+}
+
+pub(crate) fn no_methods(input: &Input, errors: &Diagnostics) {
+    let example = input.rows.first().map(|row| row.method.to_string());
+    let example = example.unwrap_or_default();
+    errors.error(
+        &input.block.self_ty,
+        format!("no handler methods: name one after an event, like `fn {example}(&self)`"),
+    );
+}
+
+fn unknown_event(name: &str, near: Option<String>, input: &Input) -> String {
+    let events = input.events.to_token_stream().to_string().replace(' ', "");
+    let events = events.trim_start_matches("::");
+    let cure = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("its handler methods are {}", list(methods(input))),
+    };
+    format!("`{events}` has no event handled by `{name}`; {cure}")
+}
+
+fn unknown_field(name: &str, row: &Row) -> String {
+    let fields: Vec<String> = row.fields.iter().map(Ident::to_string).collect();
+    let unused = name
+        .strip_prefix('_')
+        .is_some_and(|bare| fields.iter().any(|field| field == bare));
+    let near = closest(name, fields.iter().map(String::as_str));
+    let cure = match near {
+        _ if unused => "leave an unused parameter out".to_owned(),
+        Some(near) => format!("did you mean `{near}`?"),
+        None if fields.is_empty() => "only `run` and `event` are there".to_owned(),
+        None => format!(
+            "its fields are {}, and `run` and `event` are always there",
+            list(&fields)
+        ),
+    };
+    format!("event `{}` has no field `{name}`; {cure}", row.event)
+}
+
+/// Whether a helper method is so near to a handler method that it must be meant as one.
+fn is_slip(name: &str, near: &str) -> bool {
+    name.replace('_', "") == near.replace('_', "") || strsim::damerau_levenshtein(name, near) <= 2
+}
+
+fn methods(input: &Input) -> Vec<String> {
+    input
+        .rows
+        .iter()
+        .map(|row| row.method.to_string())
+        .collect()
+}

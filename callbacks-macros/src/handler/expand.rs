@@ -1,0 +1,306 @@
+//! Writes the trait impls of a handler.
+
+use proc_macro2::{Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::visit_mut::VisitMut;
+use syn::{Generics, Ident, Lifetime, Path, ReturnType, Signature, Token, Type};
+
+use super::check::{Checked, Source};
+use super::table::Input;
+
+pub(crate) fn expand(input: &Input, methods: &[Checked<'_>]) -> TokenStream {
+    let events = &input.events;
+    let self_ty = &input.block.self_ty;
+    // A type of the set, however it is reached.
+    let private = quote!(#events::__private);
+    let generics = generics(&input.block.generics);
+    let (impl_generics, _, where_clause) = generics.split_for_impl();
+
+    let (futures, plain): (Vec<_>, Vec<_>) = methods
+        .iter()
+        .partition(|checked| checked.method.sig.asyncness.is_some());
+    let interests = interests(&plain, events, &private);
+    let async_interests = self::interests(&futures, events, &private);
+    let plain = plain
+        .iter()
+        .map(|checked| plain_method(checked, events, &private));
+    let futures = futures
+        .iter()
+        .map(|checked| async_method(checked, events, &private));
+    let warnings = methods.iter().filter_map(deprecation);
+
+    let body = quote!(#interests #(#plain)*);
+    let async_body = quote!(#async_interests #(#futures)*);
+    let deliver = quote! {
+        fn interests(&self) -> #private::Interests {
+            #events::CallbackHandler::interests(self)
+        }
+
+        fn async_interests(&self) -> #private::Interests {
+            #events::AsyncCallbackHandler::interests(self)
+        }
+
+        fn deliver(
+            &self,
+            run: &#private::Run<'_>,
+            event: &<#events::Events as #private::EventSet>::Ref<'_>,
+        ) -> #private::Outcome {
+            #private::deliver(self, run, event)
+        }
+
+        fn deliver_async<'a, 'e: 'a>(
+            &'a self,
+            run: &'a #private::Run<'e>,
+            event: &'a <#events::Events as #private::EventSet>::Ref<'e>,
+        ) -> #private::BoxFuture<'a, #private::Outcome> {
+            #private::deliver_async(self, run, event)
+        }
+    };
+    // Here it is asked whether the type is `Send` and `Sync`.
+    let delivery = quote_spanned!(self_ty.span()=> type Delivery = Self;);
+    let register = quote! {
+        #delivery
+
+        fn register(self) -> #private::Registered<#events::Events, Self> {
+            #private::Registered::new(::std::sync::Arc::new(self))
+        }
+    };
+    let attrs = quote! {
+        #[automatically_derived]
+        #[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+    };
+    // Header and braces stand at the type's name: there rustc points when the type is not `Send`
+    // or is a handler already.
+    quote_spanned! {self_ty.span()=>
+        #attrs
+        impl #impl_generics #events::CallbackHandler for #self_ty #where_clause { #body }
+        #attrs
+        impl #impl_generics #events::AsyncCallbackHandler for #self_ty #where_clause { #async_body }
+        #attrs
+        impl #impl_generics #private::Deliver<#events::Events> for #self_ty #where_clause { #deliver }
+        #attrs
+        impl #impl_generics #private::Handler<#events::Events> for #self_ty #where_clause { #register }
+        #(#warnings)*
+    }
+}
+
+/// A handler outlives every run. Where that depends on its parameters, it is one only if they do.
+fn generics(generics: &Generics) -> Generics {
+    let mut generics = generics.clone();
+    if !generics.params.is_empty() {
+        generics
+            .make_where_clause()
+            .predicates
+            .push(syn::parse_quote! {
+                Self: 'static
+            });
+    }
+    generics
+}
+
+fn interests(methods: &[&Checked<'_>], events: &Path, private: &TokenStream) -> TokenStream {
+    if methods.is_empty() {
+        return quote! {
+            fn interests(&self) -> #private::Interests {
+                #private::Interests::NONE
+            }
+        };
+    }
+    let indices = methods.iter().map(|checked| {
+        let (cfg, event) = (&checked.method.cfg, &checked.row.event);
+        let lifetime = checked.row.borrows.then(|| quote!(<'_>));
+        quote!(#(#cfg)* <#events::#event #lifetime as #private::Event>::INDEX)
+    });
+    quote! {
+        fn interests(&self) -> #private::Interests {
+            const { #private::Interests::of(&[#(#indices),*]) }
+        }
+    }
+}
+
+fn plain_method(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> TokenStream {
+    let (cfg, name, event) = (
+        &checked.method.cfg,
+        &checked.method.sig.ident,
+        &checked.row.event,
+    );
+    let lifetime = checked.row.borrows.then(|| quote!(<'_>));
+    let locals = Locals::new(checked);
+    let Locals {
+        this,
+        event: event_local,
+        run,
+    } = &locals;
+    let bindings = bindings(checked, &locals);
+    let call = outcome(checked, &call(checked, &locals), private);
+    quote! {
+        #(#cfg)*
+        fn #name(
+            &#this,
+            #event_local: &#events::#event #lifetime,
+            #run: &#private::Run<'_>,
+        ) -> #private::Outcome {
+            #bindings
+            #call
+        }
+    }
+}
+
+fn async_method(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> TokenStream {
+    let (cfg, name, event) = (
+        &checked.method.cfg,
+        &checked.method.sig.ident,
+        &checked.row.event,
+    );
+    let ty = checked.row.borrows.then(|| quote!(<'fields>));
+    let fields = checked.row.borrows.then(|| quote!('fields,));
+    let outlives = checked.row.borrows.then(|| quote!('fields: 'future,));
+    let locals = Locals::new(checked);
+    let Locals {
+        this,
+        event: event_local,
+        run,
+    } = &locals;
+    let bindings = bindings(checked, &locals);
+    let call = call(checked, &locals);
+    let call = outcome(checked, &quote!(#call.await), private);
+    // Where rustc points when the future is not `Send`: the user's `async`.
+    let at = checked
+        .method
+        .sig
+        .asyncness
+        .map_or_else(Span::call_site, |token| token.span);
+    let future = quote_spanned!(at=> ::std::boxed::Box::pin(async move { #bindings #call }));
+    quote! {
+        #(#cfg)*
+        fn #name<'this, 'event, #fields 'run, 'info, 'future>(
+            &'this #this,
+            #event_local: &'event #events::#event #ty,
+            #run: &'run #private::Run<'info>,
+        ) -> #private::BoxFuture<'future, #private::Outcome>
+        where
+            'this: 'future,
+            'event: 'future,
+            #outlives
+            'run: 'future,
+            'info: 'future,
+            Self: 'future,
+        {
+            #future
+        }
+    }
+}
+
+/// The names that the glue invents. Each is one identifier with one span: in a handler that comes
+/// out of a `macro_rules!`, hygiene tells apart what is written twice.
+struct Locals {
+    this: Token![self],
+    event: Ident,
+    run: Ident,
+}
+
+impl Locals {
+    fn new(checked: &Checked<'_>) -> Self {
+        let uses = |wanted: &[Source]| {
+            checked
+                .params
+                .iter()
+                .any(|param| wanted.contains(&param.source))
+        };
+        let local = |name: &str, used: bool| {
+            let name = if used {
+                name.to_owned()
+            } else {
+                format!("_{name}")
+            };
+            Ident::new(&name, Span::mixed_site())
+        };
+        Self {
+            this: Token![self](Span::mixed_site()),
+            event: local("event", uses(&[Source::Event, Source::Field])),
+            run: local("run", uses(&[Source::Run])),
+        }
+    }
+}
+
+/// `let token = event.token; let token: &str = token;`
+///
+/// The second binding is there for its error message: "expected `u32`, found `&str`" is said of the
+/// parameter, "expected due to this" of its type.
+fn bindings(checked: &Checked<'_>, locals: &Locals) -> TokenStream {
+    let Locals { event, run, .. } = locals;
+    checked
+        .params
+        .iter()
+        .map(|param| {
+            let (name, ty) = (param.name, elided(param.ty, &checked.method.sig));
+            let source = match param.source {
+                Source::Field => quote!(#event.#name),
+                Source::Event => quote!(#event),
+                Source::Run => quote!(#run),
+            };
+            quote! {
+                let #name = #source;
+                let #name: #ty = #name;
+            }
+        })
+        .collect()
+}
+
+fn call(checked: &Checked<'_>, locals: &Locals) -> TokenStream {
+    let (name, this) = (&checked.method.sig.ident, &locals.this);
+    let args = checked.params.iter().map(|param| param.name);
+    quote!(Self::#name(#this, #(#args),*))
+}
+
+/// What the user's method returned, as the traits want it.
+fn outcome(checked: &Checked<'_>, call: &TokenStream, private: &TokenStream) -> TokenStream {
+    match &checked.method.sig.output {
+        ReturnType::Default => quote! {
+            #call;
+            ::core::result::Result::Ok(())
+        },
+        ReturnType::Type(_, ty) => {
+            // Named, so that rustc points at it if it cannot be converted.
+            let ty = elided(ty, &checked.method.sig);
+            quote!(<#ty as #private::IntoOutcome>::into_outcome(#call))
+        }
+    }
+}
+
+/// A use of a deprecated event is reported at the method's name.
+fn deprecation(checked: &Checked<'_>) -> Option<TokenStream> {
+    let deprecated = &checked.row.deprecated;
+    let (cfg, name) = (&checked.method.cfg, &checked.method.sig.ident);
+    let allowed = &checked.method.allowed;
+    (!deprecated.is_empty()).then(|| {
+        quote! {
+            #(#cfg)*
+            #(#allowed)*
+            const _: () = {
+                #(#deprecated)*
+                const fn #name() {}
+                #name();
+            };
+        }
+    })
+}
+
+/// `ty` as it can be written in the glue, where the method's own lifetimes are not declared.
+fn elided(ty: &Type, sig: &Signature) -> Type {
+    struct Elide<'s>(&'s Signature);
+
+    impl VisitMut for Elide<'_> {
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            let mut own = self.0.generics.lifetimes();
+            if own.any(|param| param.lifetime == *lifetime) {
+                *lifetime = Lifetime::new("'_", lifetime.span());
+            }
+        }
+    }
+
+    let mut ty = ty.clone();
+    Elide(sig).visit_type_mut(&mut ty);
+    ty
+}

@@ -1,0 +1,308 @@
+//! `Callbacks`: the value that carries handlers, tags and metadata to where things happen.
+
+use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::{Arc, OnceLock};
+
+use serde_json::Value;
+
+use crate::argument::Payload;
+use crate::delivery::{Entry, Place, Reach, Registry, Site, emit};
+use crate::events::Events;
+use crate::handler::Handler;
+use crate::info::Labels;
+use crate::payload::{Message, ModelParams, RunKind, Serialized};
+use crate::runs::{Inputs, Messages, Node, Prompts, Query, Start, ToolInput, Tree};
+use crate::{EmitError, Event, EventSet, Interests, RunInfo};
+
+/// Handlers of any number of event sets, with tags, metadata, and a place in the tree of runs.
+///
+/// It is cheap to clone and never changes: `with`, `tag` and the others make another value. A
+/// framework takes one with each request and starts its runs from it; what runs inside a run is
+/// started from [that run's](crate::RunGuard::callbacks).
+///
+/// ```
+/// use callbacks::{Callbacks, LlmResult, Serialized, callback_handler};
+///
+/// struct Printer;
+///
+/// #[callback_handler]
+/// impl Printer {
+///     fn on_llm_new_token(&self, token: &str) {
+///         print!("{token}");
+///     }
+///
+///     async fn on_llm_end(&self, response: &LlmResult) {
+///         println!("\n{} tokens", response.usage().output_tokens.unwrap_or_default());
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let callbacks = Callbacks::new().with(Printer).tag("prod").metadata("user", "42");
+///
+/// let run = callbacks.llm_start(&Serialized::new("MyModel"), || vec!["Why?".to_owned()]).await?;
+/// run.new_token("Because.").await?;
+/// run.end(|| LlmResult::from_text("Because.")).await?;
+/// # Ok::<(), callbacks::EmitError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Default)]
+#[must_use = "`Callbacks` does not change: `with` and the others return another value"]
+pub struct Callbacks {
+    /// `None` while there is nothing to carry.
+    inner: Option<Arc<Inner>>,
+}
+
+struct Inner {
+    registry: Arc<Registry>,
+    origin: Origin,
+    /// The run that handlers see where there is none.
+    outside: OnceLock<RunInfo>,
+}
+
+/// Where events are emitted and runs started.
+#[derive(Clone)]
+enum Origin {
+    Outside(Arc<Tree>),
+    Inside(Arc<Node>),
+}
+
+impl Callbacks {
+    /// No handlers, no tags, no metadata: runs started from it cost next to nothing.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// With a handler, for all runs started from this value and all runs inside them.
+    ///
+    /// Takes anything under `#[callback_handler]`, as `T` or `Arc<T>`, or
+    /// [`handler`](crate::handler)`(T)` with options. The set of events is inferred; for a type that
+    /// handles several sets, say which: `.with::<shop::Events, _>(handler.clone())`.
+    pub fn with<S: EventSet, H: Handler<S>>(&self, handler: H) -> Self {
+        let entry = Entry::new(handler);
+        self.change(|registry| registry.with(&entry, Reach::Inherited))
+    }
+
+    /// With a handler for the runs started from this value, but not for those inside them.
+    pub fn with_local<S: EventSet, H: Handler<S>>(&self, handler: H) -> Self {
+        let entry = Entry::new(handler);
+        self.change(|registry| registry.with(&entry, Reach::Local))
+    }
+
+    /// With a tag, for all runs started from this value and all runs inside them.
+    pub fn tag(&self, tag: impl Into<String>) -> Self {
+        self.tagged(Reach::Inherited, &tag.into())
+    }
+
+    /// With a tag for the runs started from this value, but not for those inside them.
+    pub fn local_tag(&self, tag: impl Into<String>) -> Self {
+        self.tagged(Reach::Local, &tag.into())
+    }
+
+    fn tagged(&self, reach: Reach, tag: &String) -> Self {
+        let add = |labels: &mut Labels| {
+            if !labels.tags.contains(tag) {
+                labels.tags.push(tag.clone());
+            }
+        };
+        self.change(|registry| registry.label(reach, add))
+    }
+
+    /// With an entry of metadata, for all runs started from this value and all runs inside them.
+    pub fn metadata(&self, key: impl Into<String>, value: impl Into<Value>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        let add = |labels: &mut Labels| {
+            labels.metadata.insert(key.clone(), value.clone());
+        };
+        self.change(|registry| registry.label(Reach::Inherited, add))
+    }
+
+    fn change(&self, change: impl FnOnce(&Registry) -> Registry) -> Self {
+        let origin = match &self.inner {
+            Some(inner) => inner.origin.clone(),
+            None => Origin::Outside(Tree::new()),
+        };
+        Self::from(Arc::new(change(&self.registry())), origin)
+    }
+
+    fn from(registry: Arc<Registry>, origin: Origin) -> Self {
+        let outside = OnceLock::new();
+        let inner = Inner {
+            registry,
+            origin,
+            outside,
+        };
+        Self {
+            inner: Some(Arc::new(inner)),
+        }
+    }
+
+    /// What is started inside a run gets.
+    pub(crate) fn inside(node: &Arc<Node>) -> Self {
+        let registry = node.registry.inherited().clone();
+        Self::from(registry, Origin::Inside(node.clone()))
+    }
+
+    pub(crate) fn registry(&self) -> Arc<Registry> {
+        self.inner
+            .as_ref()
+            .map_or_else(Arc::default, |inner| inner.registry.clone())
+    }
+
+    /// The run that this value belongs to.
+    pub(crate) fn run(&self) -> Option<&Node> {
+        match self.inner.as_ref().map(|inner| &inner.origin) {
+            Some(Origin::Inside(node)) => Some(node),
+            _ => None,
+        }
+    }
+
+    /// Whether a handler listens to any of these built-in events, or to another set.
+    pub(crate) fn hears(&self, events: Interests) -> bool {
+        self.inner
+            .as_ref()
+            .is_some_and(|inner| inner.registry.hears::<Events>(events))
+    }
+
+    /// The built-in events that any handler listens to.
+    pub(crate) fn interests(&self) -> Interests {
+        let registry = self.inner.as_ref().map(|inner| &inner.registry);
+        registry.map_or(Interests::NONE, |registry| registry.interests::<Events>())
+    }
+
+    /// Whether a handler listens to events `E`. If not, emitting one costs next to nothing.
+    ///
+    /// ```
+    /// use callbacks::events::LlmNewToken;
+    /// use callbacks::Callbacks;
+    ///
+    /// assert!(!Callbacks::new().wants::<LlmNewToken>());
+    /// ```
+    #[must_use]
+    pub fn wants<E: Event>(&self) -> bool {
+        self.inner
+            .as_ref()
+            .is_some_and(|inner| inner.registry.wants::<E>())
+    }
+
+    /// Emits an event of any set: in the run that this value belongs to, otherwise outside any run.
+    /// There the handlers see the empty run, of nil id, with the tags and metadata of this value.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::RunClosed`] if the run that this value belongs to is over.
+    pub fn emit<'a, E: Event + 'a>(
+        &'a self,
+        event: E,
+    ) -> impl Future<Output = Result<(), EmitError>> + Send + 'a {
+        let inner = self.inner.as_deref();
+        emit(inner.filter(|inner| inner.registry.wants::<E>()), event)
+    }
+
+    /// Starts a call of a text model. In a batch, each prompt is a run of its own.
+    pub fn llm_start<'a, P>(
+        &'a self,
+        serialized: impl Into<Option<&'a Serialized>>,
+        prompts: P,
+    ) -> Start<'a, Prompts<P, &'a ModelParams>>
+    where
+        P: Payload<[String]> + 'a,
+    {
+        let params = None;
+        let opening = Prompts { prompts, params };
+        Start::new(self, serialized.into(), RunKind::Llm, opening)
+    }
+
+    /// Starts a call of a chat model. In a batch, each conversation is a run of its own.
+    ///
+    /// `messages` is a conversation, or a batch of them.
+    pub fn chat_model_start<'a, P>(
+        &'a self,
+        serialized: impl Into<Option<&'a Serialized>>,
+        messages: P,
+    ) -> Start<'a, Messages<P, &'a ModelParams>>
+    where
+        P: Payload<[Vec<Message>]> + 'a,
+    {
+        let params = None;
+        let opening = Messages { messages, params };
+        Start::new(self, serialized.into(), RunKind::ChatModel, opening)
+    }
+
+    /// Starts a chain, or an agent with [`kind(RunKind::Agent)`](Start::kind).
+    pub fn chain_start<'a, P>(
+        &'a self,
+        serialized: impl Into<Option<&'a Serialized>>,
+        inputs: P,
+    ) -> Start<'a, Inputs<P>>
+    where
+        P: Payload<Value> + 'a,
+    {
+        let opening = Inputs { inputs };
+        Start::new(self, serialized.into(), RunKind::Chain, opening)
+    }
+
+    /// Starts a call of a tool, with its input as text.
+    pub fn tool_start<'a>(
+        &'a self,
+        serialized: impl Into<Option<&'a Serialized>>,
+        input: &'a str,
+    ) -> Start<'a, ToolInput<'a, &'a Value>> {
+        let opening = ToolInput {
+            input,
+            inputs: None,
+            tool_call_id: None,
+        };
+        Start::new(self, serialized.into(), RunKind::Tool, opening)
+    }
+
+    /// Starts a search by a retriever.
+    pub fn retriever_start<'a>(
+        &'a self,
+        serialized: impl Into<Option<&'a Serialized>>,
+        query: &'a str,
+    ) -> Start<'a, Query<'a>> {
+        Start::new(self, serialized.into(), RunKind::Retriever, Query { query })
+    }
+}
+
+/// No lock is held while code of users runs, so a panic leaves nothing half done.
+impl UnwindSafe for Callbacks {}
+impl RefUnwindSafe for Callbacks {}
+
+impl Site for Inner {
+    fn place(&self) -> Place<'_> {
+        let registry = &*self.registry;
+        match &self.origin {
+            Origin::Inside(node) => Place {
+                registry,
+                ..node.place()
+            },
+            Origin::Outside(tree) => Place {
+                registry,
+                info: self.outside(),
+                sequencer: &tree.sequencer,
+                closed: None,
+            },
+        }
+    }
+}
+
+impl Inner {
+    fn outside(&self) -> &RunInfo {
+        let labels = || self.registry.labels().clone();
+        self.outside.get_or_init(|| RunInfo::outside(labels()))
+    }
+}
+
+impl fmt::Debug for Callbacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let registry = self.registry();
+        f.debug_struct("Callbacks")
+            .field("tags", &registry.labels().tags)
+            .field("metadata", &registry.labels().metadata)
+            .field("run", &self.run().map(|node| &node.info))
+            .finish_non_exhaustive()
+    }
+}

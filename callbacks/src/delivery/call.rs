@@ -1,0 +1,128 @@
+//! Calling handlers. Whatever one does, an error or a panic of it ends here: it is logged, and
+//! neither the run nor another handler notices.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use super::dispatcher::Entry;
+use crate::handler::Outcome;
+use crate::{BoxError, BoxFuture, EventSet, Run, RunInfo};
+
+/// Calls the sync methods, in order.
+pub(super) fn call_all<S: EventSet>(entries: &[Arc<Entry<S>>], run: &Run<'_>, event: &S::Ref<'_>) {
+    if entries.is_empty() {
+        return;
+    }
+    let call = |entry: &Entry<S>| entry.delivery.deliver(run, event);
+    each(entries, run, S::index(event), call);
+}
+
+/// Polls the async methods once, in order. Those that are not ready are left to wait for.
+pub(super) fn poll_all<'a, 'e: 'a, S: EventSet>(
+    entries: &'a [Arc<Entry<S>>],
+    run: &'a Run<'e>,
+    event: &'a S::Ref<'e>,
+    cx: &mut Context<'_>,
+    mut left: impl FnMut(AsyncCall<'a, S>),
+) {
+    let index = S::index(event);
+    each(entries, run, index, |entry| {
+        let mut future = entry.delivery.deliver_async(run, event);
+        if let Poll::Ready(outcome) = future.as_mut().poll(cx) {
+            return outcome;
+        }
+        left(AsyncCall {
+            entry,
+            info: run.info(),
+            event: index,
+            future,
+        });
+        Ok(())
+    });
+}
+
+/// Calls one after another, whatever each does. Panics are caught around all at once: to catch
+/// those of each costs as much as to call it.
+fn each<'a, S: EventSet>(
+    entries: &'a [Arc<Entry<S>>],
+    run: &Run<'_>,
+    event: u32,
+    mut call: impl FnMut(&'a Entry<S>) -> Outcome,
+) {
+    let mut rest = entries.iter();
+    loop {
+        let calls = || rest.try_for_each(|entry| call(entry));
+        let outcome = catch_unwind(AssertUnwindSafe(calls)).unwrap_or_else(panicked);
+        let Err(error) = outcome else { return };
+        let failed = &entries[entries.len() - rest.len() - 1];
+        failed.log(error, run.info(), event);
+    }
+}
+
+impl<S: EventSet> Entry<S> {
+    /// A failure is logged once, here.
+    #[cold]
+    fn log(&self, error: BoxError, info: &RunInfo, event: u32) {
+        let method = usize::try_from(event)
+            .ok()
+            .and_then(|event| S::METHODS.get(event));
+        // The error and the subscriber are code of users, too.
+        quietly(|| {
+            tracing::error!(
+                handler = &*self.name,
+                method = method.copied().unwrap_or_default(),
+                run = %info.id(),
+                error = &*error as &dyn std::error::Error,
+                "a callback handler failed",
+            );
+        });
+        quietly(|| drop(error));
+    }
+}
+
+/// An async method that waits.
+pub(super) struct AsyncCall<'a, S: EventSet> {
+    entry: &'a Entry<S>,
+    info: &'a RunInfo,
+    event: u32,
+    future: BoxFuture<'a, Outcome>,
+}
+
+impl<S: EventSet> Future for AsyncCall<'_, S> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let future = self.future.as_mut();
+        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
+        polled
+            .unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
+            .map(|outcome| {
+                if let Err(error) = outcome {
+                    self.entry.log(error, self.info, self.event);
+                }
+            })
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the handler panicked: {0}")]
+struct Panicked(String);
+
+fn panicked(panic: Box<dyn Any + Send>) -> Outcome {
+    let message = panic.downcast_ref::<String>().map(String::as_str);
+    let message = message.or_else(|| panic.downcast_ref::<&str>().copied());
+    let error = Panicked(message.unwrap_or("no message").to_owned());
+    quietly(|| drop(panic));
+    Err(error.into())
+}
+
+/// Runs what nobody waits for an answer of, and lets no panic of it out.
+pub(super) fn quietly(run: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+        // To drop it could panic again.
+        std::mem::forget(panic);
+    }
+}

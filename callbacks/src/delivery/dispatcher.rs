@@ -1,0 +1,110 @@
+//! Who listens to which event of one set, worked out when a handler is registered: an emission
+//! searches nothing.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::handler::{Handler, Registered};
+use crate::{Deliver, EventSet, Interests};
+
+/// One registered handler.
+pub(crate) struct Entry<S: EventSet> {
+    /// The address of the handler: one handler, however often registered, is one entry and has one
+    /// lane in a run tree.
+    pub(crate) id: usize,
+    pub(crate) name: Cow<'static, str>,
+    pub(crate) delivery: Arc<dyn Deliver<S> + Send + Sync>,
+    plain: Interests,
+    futures: Interests,
+    inline: bool,
+}
+
+impl<S: EventSet> Entry<S> {
+    pub(crate) fn new(handler: impl Handler<S>) -> Arc<Self> {
+        let Registered {
+            delivery, options, ..
+        } = handler.register();
+        let id = Arc::as_ptr(&delivery).addr();
+        let name = options.name.unwrap_or(Cow::Borrowed(delivery.name()));
+        let delivery = S::adapt(delivery);
+        Arc::new(Self {
+            id,
+            name,
+            plain: delivery.interests(),
+            futures: delivery.async_interests(),
+            delivery,
+            inline: options.inline,
+        })
+    }
+}
+
+/// Who listens to one event, in registration order, by how they are called.
+pub(crate) struct Route<S: EventSet> {
+    /// Sync methods called right where the event is emitted.
+    pub(crate) inline: Vec<Arc<Entry<S>>>,
+    /// Sync methods called away from the event loop.
+    pub(crate) lanes: Vec<Arc<Entry<S>>>,
+    /// Async methods.
+    pub(crate) futures: Vec<Arc<Entry<S>>>,
+}
+
+impl<S: EventSet> Route<S> {
+    /// Whether there is nothing to wait for.
+    pub(super) fn is_inline(&self) -> bool {
+        self.lanes.is_empty() && self.futures.is_empty()
+    }
+}
+
+/// The handlers of one set. It never changes: a change makes another one.
+pub(crate) struct Dispatcher<S: EventSet> {
+    entries: Vec<Arc<Entry<S>>>,
+    routes: Vec<Route<S>>,
+    interests: Interests,
+}
+
+impl<S: EventSet> Dispatcher<S> {
+    /// These handlers, each once.
+    pub(crate) fn new(handlers: impl IntoIterator<Item = Arc<Entry<S>>>) -> Self {
+        let mut entries: Vec<Arc<Entry<S>>> = Vec::new();
+        for entry in handlers {
+            if entries.iter().all(|known| known.id != entry.id) {
+                entries.push(entry);
+            }
+        }
+        let listeners = |listens: &dyn Fn(&Entry<S>) -> bool| {
+            let listeners = entries.iter().filter(|entry| listens(entry));
+            listeners.cloned().collect::<Vec<_>>()
+        };
+        let routes = (0u32..)
+            .take(S::METHODS.len())
+            .map(|event| Route {
+                inline: listeners(&|entry| entry.plain.contains(event) && entry.inline),
+                lanes: listeners(&|entry| entry.plain.contains(event) && !entry.inline),
+                futures: listeners(&|entry| entry.futures.contains(event)),
+            })
+            .collect();
+        let interests = entries
+            .iter()
+            .map(|entry| entry.plain.union(entry.futures))
+            .fold(Interests::NONE, Interests::union);
+        Self {
+            entries,
+            routes,
+            interests,
+        }
+    }
+
+    /// These and one more.
+    pub(crate) fn with(&self, entry: Arc<Entry<S>>) -> Self {
+        Self::new(self.entries.iter().cloned().chain([entry]))
+    }
+
+    /// All that any handler listens to.
+    pub(crate) fn interests(&self) -> Interests {
+        self.interests
+    }
+
+    pub(crate) fn route(&self, event: u32) -> Option<&Route<S>> {
+        self.routes.get(usize::try_from(event).ok()?)
+    }
+}

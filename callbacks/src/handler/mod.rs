@@ -1,0 +1,132 @@
+//! Handlers: what can be registered, and how an event reaches it.
+
+mod options;
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::Arc;
+
+pub use options::{Configured, handler};
+
+pub(crate) use options::Options;
+
+use crate::{EventSet, Interests, Run};
+
+/// Any error.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A boxed future, as the async methods of handlers return it.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What a handler method gives back: an error is logged, it does not stop the run.
+pub type Outcome = Result<(), BoxError>;
+
+/// What [`Callbacks::with`](crate::Callbacks::with) takes: a handler of the events of `S`.
+///
+/// `#[callback_handler]` implements it. It holds for `T`, for `Arc<T>` (which the caller can keep,
+/// and which is called once even if it is registered twice), and for [`handler`]`(T)` with options.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a callback handler",
+    label = "not a callback handler",
+    note = "put `#[callback_handler]` on an `impl {Self} {{ .. }}` with methods named after events, such as `on_llm_start`",
+    note = "for events of another set: `#[callback_handler(events = path::to::set)]`"
+)]
+pub trait Handler<S: EventSet>: Sized {
+    /// What the events are delivered to, from any thread, and from several at once.
+    type Delivery: Deliver<S> + Send + Sync;
+
+    /// Makes it ready to be called.
+    fn register(self) -> Registered<S, Self::Delivery>;
+}
+
+/// Calls a handler, whatever event of `S` it is. `#[callback_handler]` implements it.
+pub trait Deliver<S: EventSet>: 'static {
+    /// The handler's name in logs. Default: its type.
+    fn name(&self) -> &'static str {
+        std::any::type_name::<Self>()
+    }
+
+    /// The events that [`deliver`](Self::deliver) does something for.
+    fn interests(&self) -> Interests;
+
+    /// The events that [`deliver_async`](Self::deliver_async) does something for.
+    fn async_interests(&self) -> Interests;
+
+    /// Calls the plain method for `event`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the method.
+    fn deliver(&self, run: &Run<'_>, event: &S::Ref<'_>) -> Outcome;
+
+    /// Calls the async method for `event`.
+    fn deliver_async<'a, 'e: 'a>(
+        &'a self,
+        run: &'a Run<'e>,
+        event: &'a S::Ref<'e>,
+    ) -> BoxFuture<'a, Outcome>;
+}
+
+/// A handler that is ready to be called, with its options.
+pub struct Registered<S: EventSet, D> {
+    pub(crate) delivery: Arc<D>,
+    pub(crate) options: Options,
+    set: PhantomData<fn() -> S>,
+}
+
+impl<S: EventSet, D: Deliver<S>> Registered<S, D> {
+    /// A handler without options.
+    #[must_use]
+    pub fn new(delivery: Arc<D>) -> Self {
+        Self {
+            delivery,
+            options: Options::default(),
+            set: PhantomData,
+        }
+    }
+}
+
+impl<S: EventSet, D> fmt::Debug for Registered<S, D> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registered")
+            .field("delivery", &std::any::type_name::<D>())
+            .field("options", &self.options)
+            .finish()
+    }
+}
+
+impl<S: EventSet, T: Deliver<S> + Send + Sync> Handler<S> for Arc<T> {
+    type Delivery = T;
+
+    fn register(self) -> Registered<S, T> {
+        Registered::new(self)
+    }
+}
+
+/// What a handler method may return.
+#[diagnostic::on_unimplemented(
+    message = "a handler method cannot return `{Self}`",
+    label = "not an outcome of a handler method",
+    note = "a handler method returns nothing, or `Result<(), E>` where `E` is an error"
+)]
+pub trait IntoOutcome {
+    /// It, as an [`Outcome`].
+    ///
+    /// # Errors
+    ///
+    /// Those of the method.
+    fn into_outcome(self) -> Outcome;
+}
+
+impl IntoOutcome for () {
+    fn into_outcome(self) -> Outcome {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxError>> IntoOutcome for Result<(), E> {
+    fn into_outcome(self) -> Outcome {
+        self.map_err(Into::into)
+    }
+}

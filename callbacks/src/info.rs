@@ -1,0 +1,294 @@
+//! What a handler is told about the run that an event belongs to.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Arc, OnceLock};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::payload::{Metadata, RunKind};
+
+/// The identity of a run: a UUID, version 7 unless the emitter gave its own.
+///
+/// The ids that this crate makes grow: a run's is greater than its parent's.
+///
+/// ```
+/// use callbacks::RunId;
+///
+/// let id: RunId = "0190a6b0-52a1-7f3c-8d5e-3a1b2c3d4e5f".parse()?;
+/// assert_eq!(id.to_string(), "0190a6b0-52a1-7f3c-8d5e-3a1b2c3d4e5f");
+/// assert_eq!(RunId::from(id.as_u128()), id);
+/// assert!(RunId::NIL.is_nil());
+/// # Ok::<(), callbacks::ParseRunIdError>(())
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RunId(u128);
+
+impl RunId {
+    /// The id of the empty run, in which events outside any run are emitted.
+    pub const NIL: Self = Self(0);
+
+    /// Whether this is [`RunId::NIL`].
+    #[must_use]
+    pub const fn is_nil(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Its 128 bits.
+    #[must_use]
+    pub const fn as_u128(self) -> u128 {
+        self.0
+    }
+
+    fn next() -> Self {
+        Self(Uuid::now_v7().as_u128())
+    }
+}
+
+impl From<u128> for RunId {
+    fn from(bits: u128) -> Self {
+        Self(bits)
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Uuid::from_u128(self.0).fmt(f)
+    }
+}
+
+impl fmt::Debug for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for RunId {
+    type Err = ParseRunIdError;
+
+    fn from_str(text: &str) -> Result<Self, ParseRunIdError> {
+        match Uuid::parse_str(text) {
+            Ok(uuid) => Ok(Self(uuid.as_u128())),
+            Err(error) => Err(ParseRunIdError(error.to_string())),
+        }
+    }
+}
+
+impl TryFrom<String> for RunId {
+    type Error = ParseRunIdError;
+
+    fn try_from(text: String) -> Result<Self, ParseRunIdError> {
+        text.parse()
+    }
+}
+
+impl From<RunId> for String {
+    fn from(id: RunId) -> Self {
+        id.to_string()
+    }
+}
+
+/// A text that is no UUID.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a run id: {0}")]
+pub struct ParseRunIdError(String);
+
+/// Tags and metadata, as a run inherited them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Labels {
+    pub(crate) tags: Vec<String>,
+    pub(crate) metadata: Metadata,
+}
+
+/// What is known about a run from its start on. Cheap to clone, and good to keep: it holds no
+/// handler, and what it says does not change.
+///
+/// A handler gets it from [`Run::info`], to remember a run beyond the event.
+#[derive(Clone)]
+pub struct RunInfo(Arc<Facts>);
+
+struct Facts {
+    id: OnceLock<RunId>,
+    kind: RunKind,
+    name: Cow<'static, str>,
+    labels: Arc<Labels>,
+    parent: Option<RunInfo>,
+    started_at: SystemTime,
+}
+
+impl RunInfo {
+    pub(crate) fn new(
+        id: Option<RunId>,
+        kind: RunKind,
+        name: Cow<'static, str>,
+        labels: Arc<Labels>,
+        parent: Option<RunInfo>,
+    ) -> Self {
+        Self(Arc::new(Facts {
+            id: id.map_or_else(OnceLock::new, OnceLock::from),
+            kind,
+            name,
+            labels,
+            parent,
+            started_at: SystemTime::now(),
+        }))
+    }
+
+    /// The empty run, in which events outside any run are emitted.
+    pub(crate) fn outside(labels: Arc<Labels>) -> Self {
+        let kind = RunKind::Custom("none");
+        Self::new(Some(RunId::NIL), kind, Cow::Borrowed(""), labels, None)
+    }
+
+    /// The run's id, made when it is first asked for.
+    #[must_use]
+    pub fn id(&self) -> RunId {
+        if let Some(id) = self.0.id.get() {
+            return *id;
+        }
+        // Ids grow from parent to child, so the ancestors' are made first; in a loop, for run trees
+        // can be deep.
+        let mut nameless = vec![self];
+        let mut info = self;
+        while let Some(parent) = &info.0.parent {
+            if parent.0.id.get().is_some() {
+                break;
+            }
+            nameless.push(parent);
+            info = parent;
+        }
+        for info in nameless.iter().rev() {
+            info.0.id.get_or_init(RunId::next);
+        }
+        *self.0.id.get_or_init(RunId::next)
+    }
+
+    /// The run that this one was started in; `None` at the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<&RunInfo> {
+        self.0.parent.as_ref()
+    }
+
+    /// The id of the run that this one was started in; `None` at the root.
+    #[must_use]
+    pub fn parent_id(&self) -> Option<RunId> {
+        self.parent().map(Self::id)
+    }
+
+    /// The id of the outermost run around this one: its own at the root.
+    #[must_use]
+    pub fn root_id(&self) -> RunId {
+        let mut info = self;
+        while let Some(parent) = info.parent() {
+            info = parent;
+        }
+        info.id()
+    }
+
+    /// What the run is doing.
+    #[must_use]
+    pub fn kind(&self) -> RunKind {
+        self.0.kind
+    }
+
+    /// The name that the emitter gave the run, otherwise that of what runs, otherwise its kind.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The tags of the [`Callbacks`](crate::Callbacks) it was started from.
+    #[must_use]
+    pub fn tags(&self) -> &[String] {
+        &self.0.labels.tags
+    }
+
+    /// The metadata of the [`Callbacks`](crate::Callbacks) it was started from.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.0.labels.metadata
+    }
+
+    /// When it was started.
+    #[must_use]
+    pub fn started_at(&self) -> SystemTime {
+        self.0.started_at
+    }
+}
+
+impl fmt::Debug for RunInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunInfo")
+            .field("id", &self.id())
+            .field("parent_id", &self.parent_id())
+            .field("kind", &self.kind())
+            .field("name", &self.name())
+            .field("tags", &self.tags())
+            .field("metadata", &self.metadata())
+            .field("started_at", &self.started_at())
+            .finish()
+    }
+}
+
+impl Drop for Facts {
+    /// A long line of ancestors goes in a loop: by recursion it would overflow the stack.
+    fn drop(&mut self) {
+        let mut next = self.parent.take();
+        while let Some(info) = next {
+            next = Arc::into_inner(info.0).and_then(|mut facts| facts.parent.take());
+        }
+    }
+}
+
+/// The run that an event belongs to, as a handler sees it.
+///
+/// It dereferences to [`RunInfo`], which says most of it.
+///
+/// ```
+/// use callbacks::{LlmResult, Run, callback_handler};
+///
+/// struct Logger;
+///
+/// #[callback_handler]
+/// impl Logger {
+///     fn on_llm_end(&self, response: &LlmResult, run: &Run<'_>) {
+///         println!("#{} {} {}: {}", run.seq(), run.name(), run.id(), response.text());
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'r> {
+    info: &'r RunInfo,
+    seq: u64,
+}
+
+impl<'r> Run<'r> {
+    pub(crate) fn new(info: &'r RunInfo, seq: u64) -> Self {
+        Self { info, seq }
+    }
+
+    /// The number of the event in its run tree: unique there, and growing in the order of
+    /// emission.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// What is known about the run, to clone and keep.
+    #[must_use]
+    pub fn info(&self) -> &'r RunInfo {
+        self.info
+    }
+}
+
+impl std::ops::Deref for Run<'_> {
+    type Target = RunInfo;
+
+    fn deref(&self) -> &RunInfo {
+        self.info
+    }
+}

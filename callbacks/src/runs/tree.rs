@@ -1,0 +1,213 @@
+//! The open runs of one tree. Parents open before their children and close after them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use tokio::runtime::Handle;
+use tokio::sync::SetOnce;
+
+use super::closing::{Closing, closing};
+use super::kinds::Family;
+use crate::delivery::{Place, Registry, Sequencer, Site, lock};
+use crate::events::owned::AnyEvent;
+use crate::payload::{ErrorKind, RunError};
+use crate::{EmitError, RunInfo};
+
+/// A tree of runs: what they have in common.
+pub(crate) struct Tree {
+    pub(crate) sequencer: Sequencer,
+    /// The runtime that the tree was started on.
+    pub(crate) runtime: Option<Handle>,
+    open: Mutex<Open>,
+}
+
+/// By key; keys grow, so children have greater ones than their parents.
+#[derive(Default)]
+struct Open {
+    runs: BTreeMap<u64, OpenRun>,
+    next: u64,
+}
+
+struct OpenRun {
+    node: Arc<Node>,
+    parent: Option<u64>,
+    children: BTreeSet<u64>,
+    /// Present from the moment that the run began to close.
+    closing: Option<Closing>,
+}
+
+/// A run that somebody listens to, or whose id or callbacks were asked for.
+pub(crate) struct Node {
+    pub(crate) info: RunInfo,
+    pub(crate) tree: Arc<Tree>,
+    pub(crate) registry: Arc<Registry>,
+    /// What its terminal event says beside the outcome.
+    pub(super) family: Family,
+    /// Set when the start has reached every handler. A terminal event waits for it.
+    pub(super) started: SetOnce<()>,
+    closed: AtomicBool,
+    key: u64,
+}
+
+/// What a run closes with: its terminal event, if anybody listens to it.
+type Terminal = Option<Arc<AnyEvent>>;
+
+/// A run that closes before the one it was started in.
+pub(super) enum Step {
+    /// By itself, already.
+    Closing(Closing),
+    /// Because of it.
+    Abandoned(Arc<Node>, Terminal),
+}
+
+impl Tree {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            sequencer: Sequencer::default(),
+            runtime: Handle::try_current().ok(),
+            open: Mutex::default(),
+        })
+    }
+
+    /// Opens a run in `parent`, or at the root. In a parent that is closed it is closed too.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        parent: Option<&Node>,
+        registry: Arc<Registry>,
+        family: Family,
+        info: RunInfo,
+    ) -> Arc<Node> {
+        let mut open = lock(&self.open);
+        let key = open.next;
+        open.next += 1;
+        let parent = parent.map(|parent| parent.key);
+        let closed = parent.is_some_and(|parent| !open.adopt(parent, key));
+        let node = Arc::new(Node {
+            info,
+            tree: self.clone(),
+            registry,
+            family,
+            started: SetOnce::new(),
+            closed: AtomicBool::new(closed),
+            key,
+        });
+        if !closed {
+            let run = OpenRun {
+                node: node.clone(),
+                parent,
+                children: BTreeSet::new(),
+                closing: None,
+            };
+            open.runs.insert(key, run);
+        }
+        node
+    }
+}
+
+impl Site for Node {
+    /// Where the run's events are emitted.
+    fn place(&self) -> Place<'_> {
+        Place {
+            registry: &self.registry,
+            info: &self.info,
+            sequencer: &self.tree.sequencer,
+            closed: Some(&self.closed),
+        }
+    }
+}
+
+impl Node {
+    /// The start has reached every handler.
+    pub(super) fn begin(&self) {
+        // It is set once.
+        let _ = self.started.set(());
+    }
+
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    /// Begins to close the run with this terminal event: first what is still open in it, deepest
+    /// first, then itself. Whoever is first decides how. `None` if there is nothing to deliver.
+    pub(super) fn close(
+        self: &Arc<Self>,
+        terminal: Terminal,
+    ) -> Result<Option<Closing>, EmitError> {
+        let mut open = lock(&self.tree.open);
+        if !open.is_open(self.key) {
+            return Err(EmitError::RunClosed);
+        }
+        self.closed.store(true, Ordering::SeqCst);
+        let below = open.descendants(self.key);
+        let steps = below.into_iter().filter_map(|key| open.abandon(key));
+        let steps = steps.collect::<Vec<_>>();
+        if steps.is_empty() && terminal.is_none() {
+            open.remove(self.key);
+            return Ok(None);
+        }
+        let closing = closing(self.clone(), steps, terminal);
+        if let Some(run) = open.runs.get_mut(&self.key) {
+            run.closing = Some(closing.clone());
+        }
+        Ok(Some(closing))
+    }
+
+    /// Takes the closed run out of the tree.
+    pub(super) fn forget(&self) {
+        lock(&self.tree.open).remove(self.key);
+    }
+
+    /// An error event of the run, if anybody listens to it.
+    pub(super) fn error(&self, error: RunError) -> Terminal {
+        let wanted = self.family.wants_error(&self.registry);
+        wanted.then(|| Arc::new(self.family.error(error, None)))
+    }
+}
+
+impl Open {
+    fn is_open(&self, key: u64) -> bool {
+        self.runs.get(&key).is_some_and(|run| run.closing.is_none())
+    }
+
+    /// Makes `child` a child of `parent`, if that is open.
+    fn adopt(&mut self, parent: u64, child: u64) -> bool {
+        match self.runs.get_mut(&parent) {
+            Some(parent) if parent.closing.is_none() => parent.children.insert(child),
+            _ => false,
+        }
+    }
+
+    /// All runs below this one, the deepest first.
+    fn descendants(&self, key: u64) -> Vec<u64> {
+        let mut keys = vec![key];
+        let mut at = 0;
+        while let Some(run) = keys.get(at).and_then(|key| self.runs.get(key)) {
+            keys.extend(&run.children);
+            at += 1;
+        }
+        keys.reverse();
+        keys.pop();
+        keys
+    }
+
+    fn abandon(&mut self, key: u64) -> Option<Step> {
+        let run = self.runs.get(&key)?;
+        if let Some(closing) = &run.closing {
+            return Some(Step::Closing(closing.clone()));
+        }
+        let node = self.remove(key)?.node;
+        node.closed.store(true, Ordering::SeqCst);
+        let error = RunError::new("the run was still open when the run around it closed");
+        let terminal = node.error(error.with_kind(ErrorKind::Abandoned));
+        Some(Step::Abandoned(node, terminal))
+    }
+
+    fn remove(&mut self, key: u64) -> Option<OpenRun> {
+        let run = self.runs.remove(&key)?;
+        if let Some(parent) = run.parent.and_then(|parent| self.runs.get_mut(&parent)) {
+            parent.children.remove(&key);
+        }
+        Some(run)
+    }
+}

@@ -1,0 +1,6 @@
+use callbacks::callback_handler;
+
+#[callback_handler]
+struct Printer;
+
+fn main() {}

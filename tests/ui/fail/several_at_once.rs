@@ -1,0 +1,22 @@
+use callbacks::{LlmResult, callback_handler};
+
+struct Printer;
+
+#[callback_handler]
+impl Printer {
+    fn on_llm_strat(&self) {}
+
+    fn on_llm_end(&self, respnse: &LlmResult) {
+        print!("{}", respnse.text());
+    }
+
+    fn on_llm_new_token(token: &str) {
+        print!("{token}");
+    }
+
+    fn on_tool_end(&self, output: &callbacks::LlmResult) {
+        print!("{}", output.text());
+    }
+}
+
+fn main() {}
