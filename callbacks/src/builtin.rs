@@ -1,5 +1,7 @@
 //! The built-in events.
 
+use crate::{Event, Interests};
+
 /// What happens in LLM and agent software: models, chains, agents, tools and retrievers running.
 ///
 /// Each struct is an event; a handler method is named after it (`LlmNewToken` is handled by
@@ -184,4 +186,43 @@ pub mod events {
         /// More about it.
         pub data: &'a Value,
     }
+}
+
+/// Groups of the built-in events, for [`only`](crate::Configured::only) and
+/// [`except`](crate::Configured::except).
+impl Interests {
+    /// Everything of models, text and chat.
+    pub const LLM: Self = Self::of(&[
+        events::LlmStart::INDEX,
+        events::ChatModelStart::INDEX,
+        events::LlmNewToken::INDEX,
+        events::LlmEnd::INDEX,
+        events::LlmError::INDEX,
+    ]);
+    /// Everything of chains.
+    pub const CHAIN: Self = Self::of(&[
+        events::ChainStart::INDEX,
+        events::ChainEnd::INDEX,
+        events::ChainError::INDEX,
+    ]);
+    /// Everything of tools.
+    pub const TOOL: Self = Self::of(&[
+        events::ToolStart::INDEX,
+        events::ToolEnd::INDEX,
+        events::ToolError::INDEX,
+    ]);
+    /// What agents decide.
+    pub const AGENT: Self = Self::of(&[events::AgentAction::INDEX, events::AgentFinish::INDEX]);
+    /// Everything of retrievers.
+    pub const RETRIEVER: Self = Self::of(&[
+        events::RetrieverStart::INDEX,
+        events::RetrieverEnd::INDEX,
+        events::RetrieverError::INDEX,
+    ]);
+    /// [`Retry`](events::Retry).
+    pub const RETRY: Self = Self::of(&[events::Retry::INDEX]);
+    /// [`Text`](events::Text).
+    pub const TEXT: Self = Self::of(&[events::Text::INDEX]);
+    /// [`CustomEvent`](events::CustomEvent).
+    pub const CUSTOM: Self = Self::of(&[events::CustomEvent::INDEX]);
 }

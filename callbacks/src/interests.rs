@@ -1,5 +1,7 @@
 //! Which events of a set a handler has methods for.
 
+use std::ops::BitOr;
+
 /// A set of events of one event set: one bit each, by the event's index.
 ///
 /// ```
@@ -49,9 +51,29 @@ impl Interests {
         self.0 & other.0 != 0
     }
 
+    /// The events in both.
+    #[must_use]
+    pub const fn intersection(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// The events in this and not in the other.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// The events in either.
     #[must_use]
     pub const fn union(self, other: Self) -> Self {
         Self(self.0 | other.0)
+    }
+}
+
+impl BitOr for Interests {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        self.union(other)
     }
 }

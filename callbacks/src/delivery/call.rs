@@ -1,5 +1,5 @@
 //! Calling handlers. Whatever one does, an error or a panic of it ends here: it is logged, and
-//! neither the run nor another handler notices.
+//! neither the run nor another handler notices, unless the handler is one whose errors are raised.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,15 +9,60 @@ use std::task::{Context, Poll};
 
 use super::dispatcher::Entry;
 use crate::handler::Outcome;
-use crate::{BoxError, BoxFuture, EventSet, Run, RunInfo};
+use crate::{BoxError, BoxFuture, EmitError, EventSet, Run, RunInfo};
+
+/// A failure that is to reach the emitter, of the handler with this id.
+pub(super) struct Failure {
+    pub(super) id: usize,
+    pub(super) error: EmitError,
+}
+
+/// The failures of one emission that are to reach the emitter: next to nothing while there are
+/// none.
+#[derive(Default)]
+#[allow(
+    clippy::box_collection,
+    reason = "a pointer that is null costs less than a `Vec`"
+)]
+pub(super) struct Failures(Option<Box<Vec<Failure>>>);
+
+impl From<Option<Failure>> for Failures {
+    fn from(failure: Option<Failure>) -> Self {
+        Self(failure.map(|failure| Box::new(vec![failure])))
+    }
+}
+
+impl Failures {
+    pub(super) fn add(&mut self, others: Self) {
+        if let Some(others) = others.0 {
+            self.0.get_or_insert_default().extend(*others);
+        }
+    }
+
+    /// That of the handler which comes first in `order`.
+    #[inline]
+    pub(super) fn raise(self, order: &[usize]) -> Result<(), Box<EmitError>> {
+        let Some(failures) = self.0 else {
+            return Ok(());
+        };
+        let position = |failure: &Failure| order.iter().position(|id| *id == failure.id);
+        let first = failures.into_iter().min_by_key(position);
+        first.map_or(Ok(()), |failure| Err(Box::new(failure.error)))
+    }
+}
 
 /// Calls the sync methods, in order.
-pub(super) fn call_all<S: EventSet>(entries: &[Arc<Entry<S>>], run: &Run<'_>, event: &S::Ref<'_>) {
+pub(super) fn call_all<S: EventSet>(
+    entries: &[Arc<Entry<S>>],
+    run: &Run<'_>,
+    event: &S::Ref<'_>,
+    failures: &mut Failures,
+) {
     if entries.is_empty() {
         return;
     }
     let call = |entry: &Entry<S>| entry.delivery.deliver(run, event);
-    each(entries, run, S::index(event), call);
+    each(entries, run, S::index(event), failures, call);
 }
 
 /// Polls the async methods once, in order. Those that are not ready are left to wait for.
@@ -26,10 +71,11 @@ pub(super) fn poll_all<'a, 'e: 'a, S: EventSet>(
     run: &'a Run<'e>,
     event: &'a S::Ref<'e>,
     cx: &mut Context<'_>,
+    failures: &mut Failures,
     mut left: impl FnMut(AsyncCall<'a, S>),
 ) {
     let index = S::index(event);
-    each(entries, run, index, |entry| {
+    each(entries, run, index, failures, |entry| {
         let mut future = entry.delivery.deliver_async(run, event);
         if let Poll::Ready(outcome) = future.as_mut().poll(cx) {
             return outcome;
@@ -50,6 +96,7 @@ fn each<'a, S: EventSet>(
     entries: &'a [Arc<Entry<S>>],
     run: &Run<'_>,
     event: u32,
+    failures: &mut Failures,
     mut call: impl FnMut(&'a Entry<S>) -> Outcome,
 ) {
     let mut rest = entries.iter();
@@ -58,52 +105,59 @@ fn each<'a, S: EventSet>(
         let outcome = catch_unwind(AssertUnwindSafe(calls)).unwrap_or_else(panicked);
         let Err(error) = outcome else { return };
         let failed = &entries[entries.len() - rest.len() - 1];
-        failed.log(error, run.info(), event);
+        failures.add(failed.fail(error, run.info(), event).into());
     }
 }
 
 impl<S: EventSet> Entry<S> {
-    /// A failure is logged once, here.
+    /// A failure is logged once, here, and passed on if it is to be raised.
     #[cold]
-    fn log(&self, error: BoxError, info: &RunInfo, event: u32) {
+    pub(super) fn fail(&self, error: BoxError, info: &RunInfo, event: u32) -> Option<Failure> {
         let method = usize::try_from(event)
             .ok()
             .and_then(|event| S::METHODS.get(event));
+        let method = method.copied().unwrap_or_default();
         // The error and the subscriber are code of users, too.
         quietly(|| {
             tracing::error!(
                 handler = &*self.name,
-                method = method.copied().unwrap_or_default(),
+                method = method,
                 run = %info.id(),
                 error = &*error as &dyn std::error::Error,
                 "a callback handler failed",
             );
         });
-        quietly(|| drop(error));
+        if !self.options.raise_errors {
+            quietly(|| drop(error));
+            return None;
+        }
+        Some(Failure {
+            id: self.id,
+            error: EmitError::Raised {
+                handler: self.name.clone().into_owned(),
+                event: method,
+                source: error,
+            },
+        })
     }
 }
 
 /// An async method that waits.
 pub(super) struct AsyncCall<'a, S: EventSet> {
-    entry: &'a Entry<S>,
+    pub(super) entry: &'a Entry<S>,
     info: &'a RunInfo,
     event: u32,
     future: BoxFuture<'a, Outcome>,
 }
 
 impl<S: EventSet> Future for AsyncCall<'_, S> {
-    type Output = ();
+    type Output = Option<Failure>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Failure>> {
         let future = self.future.as_mut();
         let polled = catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
-        polled
-            .unwrap_or_else(|panic| Poll::Ready(panicked(panic)))
-            .map(|outcome| {
-                if let Err(error) = outcome {
-                    self.entry.log(error, self.info, self.event);
-                }
-            })
+        let outcome = polled.unwrap_or_else(|panic| Poll::Ready(panicked(panic)));
+        outcome.map(|outcome| self.entry.fail(outcome.err()?, self.info, self.event))
     }
 }
 

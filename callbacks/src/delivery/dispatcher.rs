@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::handler::{Handler, Registered};
+use crate::handler::{Handler, Options, Registered};
 use crate::{Deliver, EventSet, Interests};
 
 /// One registered handler.
@@ -14,9 +14,9 @@ pub(crate) struct Entry<S: EventSet> {
     pub(crate) id: usize,
     pub(crate) name: Cow<'static, str>,
     pub(crate) delivery: Arc<dyn Deliver<S> + Send + Sync>,
+    pub(crate) options: Options,
     plain: Interests,
     futures: Interests,
-    inline: bool,
 }
 
 impl<S: EventSet> Entry<S> {
@@ -25,15 +25,22 @@ impl<S: EventSet> Entry<S> {
             delivery, options, ..
         } = handler.register();
         let id = Arc::as_ptr(&delivery).addr();
-        let name = options.name.unwrap_or(Cow::Borrowed(delivery.name()));
+        let name = options.name.clone();
+        let name = name.unwrap_or(Cow::Borrowed(delivery.name()));
         let delivery = S::adapt(delivery);
+        let wanted = |interests: Interests| {
+            let wanted = interests.without(options.except);
+            options
+                .only
+                .map_or(wanted, |only| wanted.intersection(only))
+        };
         Arc::new(Self {
             id,
             name,
-            plain: delivery.interests(),
-            futures: delivery.async_interests(),
+            plain: wanted(delivery.interests()),
+            futures: wanted(delivery.async_interests()),
             delivery,
-            inline: options.inline,
+            options,
         })
     }
 }
@@ -46,6 +53,8 @@ pub(crate) struct Route<S: EventSet> {
     pub(crate) lanes: Vec<Arc<Entry<S>>>,
     /// Async methods.
     pub(crate) futures: Vec<Arc<Entry<S>>>,
+    /// The ids of all of them, in registration order.
+    pub(crate) order: Vec<usize>,
 }
 
 impl<S: EventSet> Route<S> {
@@ -78,9 +87,10 @@ impl<S: EventSet> Dispatcher<S> {
         let routes = (0u32..)
             .take(S::METHODS.len())
             .map(|event| Route {
-                inline: listeners(&|entry| entry.plain.contains(event) && entry.inline),
-                lanes: listeners(&|entry| entry.plain.contains(event) && !entry.inline),
+                inline: listeners(&|entry| entry.plain.contains(event) && entry.options.inline),
+                lanes: listeners(&|entry| entry.plain.contains(event) && !entry.options.inline),
                 futures: listeners(&|entry| entry.futures.contains(event)),
+                order: entries.iter().map(|entry| entry.id).collect(),
             })
             .collect();
         let interests = entries

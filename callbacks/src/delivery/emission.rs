@@ -1,21 +1,21 @@
 //! Delivering one event to all that listen to it.
 
 use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use super::call::{AsyncCall, call_all, poll_all};
+use super::call::{Failures, call_all, poll_all};
 use super::dispatcher::{Entry, Route};
 use super::lane::{Job, Ticket};
 use super::registry::Registry;
 use super::sequencer::Sequencer;
+use super::waiting::{Reply, Waiting};
 use crate::{EmitError, Event, EventSet, Run, RunInfo};
 
 /// Where an event is emitted.
@@ -52,10 +52,11 @@ pub(crate) fn emit<'a, E: Event + 'a>(
         let event = event.view();
         let place = site.place();
         match place.registry.route::<E::Set>(E::INDEX) {
-            Some(route) if route.is_inline() => deliver_inline(route, &place, &event).map(|_| ()),
+            Some(route) if route.is_inline() => call_inline(route, &place, &event),
             Some(route) => deliver(route, &place, &event, None).await,
             None => Ok(()),
         }
+        .map_err(|error| *error)
     }
 }
 
@@ -64,48 +65,71 @@ pub(crate) fn emit<'a, E: Event + 'a>(
 /// Lanes are filled first, for that is where the event gets its number, but start on it only after
 /// the inline handlers. Then each async method is polled once in registration order, so that the
 /// event reaches every handler before anything is waited for; most are ready then.
+///
+/// The error is boxed on its way up, for it is large and rare.
 pub(crate) async fn deliver<'e, S: EventSet>(
     route: &Route<S>,
     place: &Place<'e>,
     event: &S::Ref<'e>,
     owned: Option<&Arc<S::Owned>>,
-) -> Result<(), EmitError> {
-    let (seq, replies) = if route.lanes.is_empty() {
-        (deliver_inline(route, place, event)?, None)
+) -> Result<(), Box<EmitError>> {
+    let (mut failures, mut replies) = (Failures::default(), Vec::new());
+    let seq = if route.lanes.is_empty() {
+        deliver_inline(route, place, event, &mut failures)
     } else {
-        deliver_queued(route, place, event, owned)?
+        deliver_queued(route, place, event, owned, &mut failures, &mut replies)
+    };
+    let Some(seq) = seq else {
+        return Err(Box::new(EmitError::RunClosed));
     };
     let run = Run::new(place.info, seq);
+    let index = S::index(event);
     let mut waiting = Vec::new();
     poll_fn(|cx| {
-        poll_all(&route.futures, &run, event, cx, |call| {
-            waiting.push(Waiting::Call(call));
+        poll_all(&route.futures, &run, event, cx, &mut failures, |call| {
+            waiting.push(Waiting::call(call, place.info, index));
         });
         Poll::Ready(())
     })
     .await;
-    if replies.is_some() || !waiting.is_empty() {
-        waiting.extend(replies.into_iter().flatten().map(Waiting::Reply));
+    if !replies.is_empty() || !waiting.is_empty() {
+        let replies = replies.into_iter().zip(&route.lanes);
+        waiting
+            .extend(replies.map(|(reply, entry)| Waiting::reply(reply, entry, place.info, index)));
         // Boxed, so that the emissions that wait for nobody are small.
-        Box::pin(join_all(waiting)).await;
+        for others in Box::pin(join_all(waiting)).await {
+            failures.add(others);
+        }
     }
-    Ok(())
+    failures.raise(&route.order)
+}
+
+/// Delivers an event that only inline handlers listen to.
+#[inline(never)]
+fn call_inline<S: EventSet>(
+    route: &Route<S>,
+    place: &Place<'_>,
+    event: &S::Ref<'_>,
+) -> Result<(), Box<EmitError>> {
+    let mut failures = Failures::default();
+    match deliver_inline(route, place, event, &mut failures) {
+        Some(_) => failures.raise(&route.order),
+        None => Err(Box::new(EmitError::RunClosed)),
+    }
 }
 
 /// Numbers an event that fills no lane, and calls the inline handlers.
-#[inline(never)]
+#[inline]
 fn deliver_inline<S: EventSet>(
     route: &Route<S>,
     place: &Place<'_>,
     event: &S::Ref<'_>,
-) -> Result<u64, EmitError> {
+    failures: &mut Failures,
+) -> Option<u64> {
     let seq = place.sequencer.number(place.closed)?;
-    call_all(&route.inline, &Run::new(place.info, seq), event);
-    Ok(seq)
+    call_all(&route.inline, &Run::new(place.info, seq), event, failures);
+    Some(seq)
 }
-
-/// The replies of the lanes, where there are lanes.
-type Replies = Option<Vec<oneshot::Receiver<()>>>;
 
 /// Numbers an event, queues it in the lanes, and calls the inline handlers before it is let go
 /// there.
@@ -115,11 +139,13 @@ fn deliver_queued<S: EventSet>(
     place: &Place<'_>,
     event: &S::Ref<'_>,
     owned: Option<&Arc<S::Owned>>,
-) -> Result<(u64, Replies), EmitError> {
+    failures: &mut Failures,
+    replies: &mut Vec<Reply>,
+) -> Option<u64> {
     let owned = owned.map_or_else(|| Arc::new(S::own(event)), Arc::clone);
     let emitter = Emitter::current();
-    let mut replies = Vec::with_capacity(route.lanes.len());
     let mut jobs = Vec::with_capacity(route.lanes.len());
+    replies.reserve_exact(route.lanes.len());
     for entry in &route.lanes {
         let (reply, waiting) = oneshot::channel();
         replies.push(waiting);
@@ -134,27 +160,9 @@ fn deliver_queued<S: EventSet>(
         jobs.push((entry.id, job));
     }
     let (seq, tickets): (u64, Vec<Ticket>) = place.sequencer.enqueue(place.closed, jobs)?;
-    call_all(&route.inline, &Run::new(place.info, seq), event);
+    call_all(&route.inline, &Run::new(place.info, seq), event, failures);
     drop(tickets);
-    Ok((seq, Some(replies)))
-}
-
-/// What an emission waits for.
-enum Waiting<'a, S: EventSet> {
-    Call(AsyncCall<'a, S>),
-    /// Of a lane. Closed without a reply means that the handler is gone.
-    Reply(oneshot::Receiver<()>),
-}
-
-impl<S: EventSet> Future for Waiting<'_, S> {
-    type Output = ();
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        match self.get_mut() {
-            Self::Call(call) => Pin::new(call).poll(cx),
-            Self::Reply(reply) => Pin::new(reply).poll(cx).map(drop),
-        }
-    }
+    Some(seq)
 }
 
 /// The surroundings of an emission, which a method on a lane finds as if it were called there.
@@ -179,7 +187,7 @@ struct LaneCall<S: EventSet> {
     emitter: Emitter,
     info: RunInfo,
     event: Arc<S::Owned>,
-    reply: oneshot::Sender<()>,
+    reply: oneshot::Sender<Failures>,
 }
 
 impl<S: EventSet> LaneCall<S> {
@@ -194,10 +202,16 @@ impl<S: EventSet> LaneCall<S> {
         let _runtime = emitter.runtime.as_ref().map(Handle::enter);
         let _span = emitter.span.enter();
         let entry = [entry];
-        call_all(&entry, &Run::new(&info, seq), &S::view(&event));
+        let mut failures = Failures::default();
+        call_all(
+            &entry,
+            &Run::new(&info, seq),
+            &S::view(&event),
+            &mut failures,
+        );
         // Whoever waits may count on it that the handler is left alone.
         drop((entry, event, info));
         // Nobody waits if the emission was dropped.
-        let _ = reply.send(());
+        let _ = reply.send(failures);
     }
 }

@@ -8,12 +8,15 @@ mod dispatcher;
 mod emission;
 mod lane;
 mod registry;
+mod runtime;
 mod sequencer;
+mod waiting;
 mod workers;
 
 pub(crate) use dispatcher::Entry;
 pub(crate) use emission::{Place, Site, deliver, emit};
 pub(crate) use registry::{Reach, Registry};
+pub(crate) use runtime::own_runtime;
 pub(crate) use sequencer::Sequencer;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

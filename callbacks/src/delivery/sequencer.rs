@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex};
 
 use super::lane::{Job, Lane, Ticket};
 use super::lock;
-use crate::EmitError;
 
 /// So many lanes a tree keeps without looking for idle ones.
 const KEPT: usize = 16;
@@ -28,17 +27,15 @@ struct Lanes {
 }
 
 impl Sequencer {
-    /// The number of an emission that fills no lane.
+    /// The number of an emission that fills no lane; `None` if the run is closed.
     ///
     /// First the number, then the question whether the run is closed: whoever closes it does it the
     /// other way round, so no event of a run has a number beyond that of its terminal event.
     #[inline]
-    pub(crate) fn number(&self, closed: Option<&AtomicBool>) -> Result<u64, EmitError> {
+    pub(crate) fn number(&self, closed: Option<&AtomicBool>) -> Option<u64> {
         let seq = self.last.fetch_add(1, Ordering::SeqCst) + 1;
-        match closed {
-            Some(closed) if closed.load(Ordering::SeqCst) => Err(EmitError::RunClosed),
-            _ => Ok(seq),
-        }
+        let closed = closed.is_some_and(|closed| closed.load(Ordering::SeqCst));
+        (!closed).then_some(seq)
     }
 
     /// The number of an emission, with a job queued for each of these handlers. The jobs run once
@@ -47,14 +44,14 @@ impl Sequencer {
         &self,
         closed: Option<&AtomicBool>,
         jobs: Vec<(usize, Job)>,
-    ) -> Result<(u64, Vec<Ticket>), EmitError> {
+    ) -> Option<(u64, Vec<Ticket>)> {
         let mut tickets = Vec::with_capacity(jobs.len());
         let mut lanes = lock(&self.lanes);
         let seq = self.number(closed)?;
         for (id, job) in jobs {
             tickets.push(lanes.of(id).push(seq, job));
         }
-        Ok((seq, tickets))
+        Some((seq, tickets))
     }
 }
 

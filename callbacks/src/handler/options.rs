@@ -1,15 +1,24 @@
 //! Options of a registration: how a handler is called, said where it is registered.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use super::{Handler, Registered};
-use crate::EventSet;
+use crate::{EventSet, Interests};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     /// Sync methods are called on the emitter's thread.
     pub(crate) inline: bool,
     pub(crate) name: Option<Cow<'static, str>>,
+    /// Failures reach the emitter.
+    pub(crate) raise_errors: bool,
+    /// How long an emission waits for it.
+    pub(crate) timeout: Option<Duration>,
+    /// All that it is called for, if that is said.
+    pub(crate) only: Option<Interests>,
+    /// What it is not called for.
+    pub(crate) except: Interests,
 }
 
 impl Options {
@@ -18,6 +27,13 @@ impl Options {
         Self {
             inline: self.inline || within.inline,
             name: self.name.or(within.name),
+            raise_errors: self.raise_errors || within.raise_errors,
+            timeout: self.timeout.or(within.timeout),
+            only: match (self.only, within.only) {
+                (Some(one), Some(other)) => Some(one.intersection(other)),
+                (one, other) => one.or(other),
+            },
+            except: self.except | within.except,
         }
     }
 }
@@ -65,6 +81,81 @@ impl<H> Configured<H> {
     /// Names the handler in logs, instead of by its type.
     pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.options.name = Some(name.into());
+        self
+    }
+
+    /// Raises the handler's failures to the emitter, as [`EmitError::Raised`](crate::EmitError): its
+    /// errors, its panics, and that it took too long. Of several handlers that fail, the one
+    /// registered first is raised, after all handlers were called and waited for.
+    ///
+    /// A failure in a start closes the run; one in an end or an error comes out of it after the
+    /// event was delivered.
+    ///
+    /// ```
+    /// use callbacks::{Callbacks, EmitError, Serialized, callback_handler, handler};
+    ///
+    /// struct Budget;
+    ///
+    /// #[callback_handler]
+    /// impl Budget {
+    ///     async fn on_llm_start(&self) -> Result<(), String> {
+    ///         Err("the budget is spent".to_owned())
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+    /// static MODEL: Serialized = Serialized::new("MyModel");
+    /// let callbacks = Callbacks::new().with(handler(Budget).raise_errors().named("budget"));
+    /// let start = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]).await;
+    /// match start {
+    ///     Err(EmitError::Raised { handler, source, .. }) => {
+    ///         assert_eq!((&*handler, &*source.to_string()), ("budget", "the budget is spent"));
+    ///     }
+    ///     other => panic!("{other:?}"),
+    /// }
+    /// # })
+    /// ```
+    pub fn raise_errors(mut self) -> Self {
+        self.options.raise_errors = true;
+        self
+    }
+
+    /// Waits for the handler no longer than this, for each event; then the emission goes on, and
+    /// that is a failure of the handler. An async method is dropped where it waits. A sync method
+    /// cannot be stopped: it goes on, and what is queued behind it in its run tree waits. An inline
+    /// method is not bounded at all.
+    ///
+    /// The time starts when the method first has to wait. It is measured by the runtime that the
+    /// event is emitted on, which has to have its timers enabled; without a runtime, by one of this
+    /// crate's own.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.options.timeout = Some(timeout);
+        self
+    }
+
+    /// Calls the handler for these events alone, of those that it has methods for.
+    ///
+    /// ```
+    /// # use callbacks::{Callbacks, Interests, callback_handler, handler};
+    /// # use callbacks::events::{LlmEnd, ToolEnd};
+    /// # struct Log;
+    /// # #[callback_handler]
+    /// # impl Log {
+    /// #     fn on_llm_end(&self) {}
+    /// #     fn on_tool_end(&self) {}
+    /// # }
+    /// let callbacks = Callbacks::new().with(handler(Log).only(Interests::LLM | Interests::CHAIN));
+    /// assert!(callbacks.wants::<LlmEnd>() && !callbacks.wants::<ToolEnd>());
+    /// ```
+    pub fn only(mut self, events: Interests) -> Self {
+        let only = self.options.only.unwrap_or(Interests::ALL);
+        self.options.only = Some(only.intersection(events));
+        self
+    }
+
+    /// Does not call the handler for these events.
+    pub fn except(mut self, events: Interests) -> Self {
+        self.options.except = self.options.except | events;
         self
     }
 }

@@ -2,21 +2,23 @@
 //! last one stops waiting. So a terminal event, once begun, reaches every handler in full.
 
 use std::pin::Pin;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
-use std::thread;
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Handle;
 
 use super::tree::{Node, Step};
-use crate::delivery::{Place, Site, deliver};
+use crate::delivery::{Place, Site, deliver, own_runtime};
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
-use crate::{BoxFuture, EventSet};
+use crate::{BoxFuture, EmitError, EventSet};
 
-pub(super) type Closing = Shared<BoxFuture<'static, ()>>;
+pub(super) type Closing = Shared<BoxFuture<'static, Raised>>;
+
+/// The error that the terminal event raised, for whoever closed the run.
+pub(super) type Raised = Option<Arc<Mutex<Option<EmitError>>>>;
 
 /// Closes the runs that have to close before, then the run itself.
 pub(super) fn closing(
@@ -24,34 +26,37 @@ pub(super) fn closing(
     steps: Vec<Step>,
     terminal: Option<Arc<AnyEvent>>,
 ) -> Closing {
-    let closing: BoxFuture<'static, ()> = Box::pin(async move {
+    let closing: BoxFuture<'static, Raised> = Box::pin(async move {
         for step in steps {
             match step {
-                Step::Closing(closing) => closing.await,
-                Step::Abandoned(node, terminal) => finish(&node, terminal).await,
+                Step::Closing(closing) => drop(closing.await),
+                // Nobody is there to raise it to; it is logged.
+                Step::Abandoned(node, terminal) => drop(finish(&node, terminal).await),
             }
         }
-        finish(&node, terminal).await;
+        let raised = finish(&node, terminal).await;
         node.forget();
+        raised.err().map(|error| Arc::new(Mutex::new(Some(*error))))
     });
     closing.shared()
 }
 
 /// Delivers the terminal event.
-async fn finish(node: &Node, terminal: Option<Arc<AnyEvent>>) {
+async fn finish(node: &Node, terminal: Option<Arc<AnyEvent>>) -> Result<(), Box<EmitError>> {
     // The start may be on its way to the handlers, on another thread.
     node.started.wait().await;
-    let Some(terminal) = terminal else { return };
+    let Some(terminal) = terminal else {
+        return Ok(());
+    };
     let event = Events::view(&terminal);
     let Some(route) = node.registry.route::<Events>(Events::index(&event)) else {
-        return;
+        return Ok(());
     };
     let place = Place {
         closed: None,
         ..node.place()
     };
-    // It can only fail in a run that is closed, and this place does not ask.
-    let _ = deliver(route, &place, &event, Some(&terminal)).await;
+    deliver(route, &place, &event, Some(&terminal)).await
 }
 
 /// Waits for a closing, and hands it on when dropped before the end.
@@ -70,9 +75,9 @@ impl Wait {
 }
 
 impl Future for Wait {
-    type Output = ();
+    type Output = Raised;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Raised> {
         poll_once_more(&mut self.closing, cx)
     }
 }
@@ -103,7 +108,7 @@ impl Future for Background {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        poll_once_more(&mut self.0, cx)
+        poll_once_more(&mut self.0, cx).map(drop)
     }
 }
 
@@ -115,9 +120,9 @@ impl Drop for Background {
     }
 }
 
-fn poll_once_more(closing: &mut Option<Closing>, cx: &mut Context<'_>) -> Poll<()> {
+fn poll_once_more(closing: &mut Option<Closing>, cx: &mut Context<'_>) -> Poll<Raised> {
     let Some(waited) = closing else {
-        return Poll::Ready(());
+        return Poll::Ready(None);
     };
     let polled = waited.poll_unpin(cx);
     if polled.is_ready() {
@@ -126,30 +131,8 @@ fn poll_once_more(closing: &mut Option<Closing>, cx: &mut Context<'_>) -> Poll<(
     polled
 }
 
-/// A runtime of the crate's own, for closings that no other runtime is left for. It holds no state
-/// between them, and is kept: connections that handlers pooled on it stay alive.
 fn on_own_runtime(closing: Closing) {
-    static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
-    let runtime = RUNTIME.get_or_init(|| match start_own_runtime() {
-        Ok(handle) => Some(handle),
-        Err(error) => {
-            tracing::error!(
-                error = &error as &dyn std::error::Error,
-                "no thread to close runs on; their terminal events are lost",
-            );
-            None
-        }
-    });
-    if let Some(runtime) = runtime {
+    if let Some(runtime) = own_runtime() {
         drop(runtime.spawn(closing));
     }
-}
-
-fn start_own_runtime() -> std::io::Result<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let handle = runtime.handle().clone();
-    thread::Builder::new()
-        .name("callbacks-runtime".to_owned())
-        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
-    Ok(handle)
 }

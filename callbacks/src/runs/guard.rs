@@ -14,7 +14,7 @@ use super::closing::{Wait, hand_on};
 use super::kinds::{Chain, Kind, Llm, Retriever, Tool};
 use super::tree::Node;
 use crate::argument::Payload;
-use crate::delivery::emit;
+use crate::delivery::{emit, lock};
 use crate::events::owned::AnyEvent;
 use crate::events::{AgentAction, AgentFinish, CustomEvent, Events, LlmNewToken, Retry, Text};
 use crate::payload::{self, Chunk, ErrorKind, LlmResult, RetryState, RunError, RunKind};
@@ -300,10 +300,12 @@ impl<K: Kind> RunGuard<K> {
         let Some(node) = self.known().cloned() else {
             return Ok(());
         };
-        if let Some(closing) = node.close(terminal.map(Arc::new))? {
-            Wait::new(closing, node).await;
-        }
-        Ok(())
+        let Some(closing) = node.close(terminal.map(Arc::new))? else {
+            return Ok(());
+        };
+        let raised = Wait::new(closing, node).await;
+        let raised = raised.and_then(|raised| lock(&raised).take());
+        raised.map_or(Ok(()), Err)
     }
 }
 

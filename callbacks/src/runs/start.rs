@@ -199,11 +199,18 @@ impl Opener {
         // The first poll reaches every handler, so a terminal event may follow.
         let reached = poll!(emission.as_mut());
         drop(begins);
-        match reached {
-            Poll::Ready(emitted) => emitted?,
-            Poll::Pending => emission.await?,
+        let started = match reached {
+            Poll::Ready(started) => started,
+            Poll::Pending => emission.await,
+        };
+        match started {
+            Ok(()) => Ok(guard),
+            Err(error) => {
+                // Those who saw the start see the end. What that raises is the lesser evil.
+                let _ = guard.error(&*error).await;
+                Err(*error)
+            }
         }
-        Ok(guard)
     }
 }
 

@@ -1,0 +1,32 @@
+//! A runtime of the crate's own, for what no other runtime is left for. It holds no state, and is
+//! kept: connections that handlers pooled on it stay alive.
+
+use std::sync::OnceLock;
+use std::thread;
+
+use tokio::runtime::{Builder, Handle};
+
+/// The runtime, started when it is first needed. `None` if the system gives no thread for it.
+pub(crate) fn own_runtime() -> Option<&'static Handle> {
+    static RUNTIME: OnceLock<Option<Handle>> = OnceLock::new();
+    let runtime = RUNTIME.get_or_init(|| match start() {
+        Ok(handle) => Some(handle),
+        Err(error) => {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "no thread for the runtime of `callbacks`",
+            );
+            None
+        }
+    });
+    runtime.as_ref()
+}
+
+fn start() -> std::io::Result<Handle> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    thread::Builder::new()
+        .name("callbacks-runtime".to_owned())
+        .spawn(move || runtime.block_on(std::future::pending::<()>()))?;
+    Ok(handle)
+}
