@@ -260,6 +260,67 @@ async fn children_inherit_what_is_not_local() {
     assert_eq!(local.lines(), [own]);
 }
 
+/// A request's callbacks, and a model's own.
+#[tokio::test]
+async fn merged_callbacks_keep_their_order_and_what_is_local() {
+    struct Names(Log, &'static str);
+
+    #[callback_handler]
+    impl Names {
+        fn on_chain_start(&self, run: &Run<'_>) {
+            let (tags, metadata) = (run.tags().join(" "), &run.metadata()["k"]);
+            self.0.add(format_args!("{}: {tags} {metadata}", self.1));
+        }
+    }
+
+    let log = Log::new();
+    let names = |name| handler(Names(log.clone(), name)).inline();
+    let shared = Arc::new(Names(log.clone(), "shared"));
+    let request = Callbacks::new()
+        .with(names("request"))
+        .with_local(names("request's own"))
+        .with(handler(shared.clone()).inline())
+        .tag("request")
+        .metadata("k", 1);
+    let model = Callbacks::new()
+        .with(handler(shared).inline())
+        .with(names("model"))
+        .with_local(names("model's own"))
+        .tag("model")
+        .tag("request")
+        .metadata("k", 2);
+
+    let heard = async |callbacks: &Callbacks| {
+        let root = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
+        let outer = log.take();
+        let inner = root.callbacks().chain_start(&CHAIN, Value::Null).await;
+        inner.unwrap().end(Value::Null).await.unwrap();
+        root.end(Value::Null).await.unwrap();
+        (outer, log.take())
+    };
+    let all = [
+        "request: request model 2",
+        "request's own: request model 2",
+        "shared: request model 2",
+        "model: request model 2",
+        "model's own: request model 2",
+    ];
+
+    let (outer, inner) = heard(&request.merge(&model)).await;
+    assert_eq!(outer, all);
+    assert_eq!(inner, [all[0], all[2], all[3]]);
+
+    let (outer, inner) = heard(&request.merge_local(&model)).await;
+    assert_eq!(outer, all);
+    assert_eq!(inner, ["request: request 1", "shared: request 1"]);
+
+    let (outer, inner) = heard(&request.merge(&Callbacks::new())).await;
+    assert_eq!((outer.len(), inner.len()), (3, 2));
+    let (outer, inner) = heard(&Callbacks::new().merge_local(&model)).await;
+    assert_eq!((outer.len(), inner.len()), (3, 0));
+    assert!(format!("{request:?}").contains("Names"));
+}
+
 #[tokio::test]
 async fn an_unheard_run_between_heard_ones_is_their_link() {
     #[derive(Default)]

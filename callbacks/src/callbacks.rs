@@ -101,12 +101,7 @@ impl Callbacks {
     }
 
     fn tagged(&self, reach: Reach, tag: &String) -> Self {
-        let add = |labels: &mut Labels| {
-            if !labels.tags.contains(tag) {
-                labels.tags.push(tag.clone());
-            }
-        };
-        self.change(|registry| registry.label(reach, add))
+        self.change(|registry| registry.label(reach, |labels| labels.tag(tag)))
     }
 
     /// With an entry of metadata, for all runs started from this value and all runs inside them.
@@ -118,7 +113,34 @@ impl Callbacks {
         self.change(|registry| registry.label(Reach::Inherited, add))
     }
 
-    fn change(&self, change: impl FnOnce(&Registry) -> Registry) -> Self {
+    /// With the handlers, tags and metadata of `other` after those of this value. What is local
+    /// there is local here; where both have an entry of metadata, that of `other` holds. The place in
+    /// the run tree is that of this value.
+    ///
+    /// ```
+    /// use callbacks::Callbacks;
+    ///
+    /// let application = Callbacks::new().tag("prod");
+    /// let request = application.merge(&Callbacks::new().metadata("user", "42"));
+    /// ```
+    pub fn merge(&self, other: &Self) -> Self {
+        self.merged(other, Reach::Inherited)
+    }
+
+    /// Like [`merge`](Self::merge), but all of `other` is local: for what belongs to a model or a
+    /// tool itself, and not to what runs inside it.
+    pub fn merge_local(&self, other: &Self) -> Self {
+        self.merged(other, Reach::Local)
+    }
+
+    fn merged(&self, other: &Self, reach: Reach) -> Self {
+        match &other.inner {
+            Some(other) => self.change(|registry| registry.merged(&other.registry, reach)),
+            None => self.clone(),
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&Arc<Registry>) -> Registry) -> Self {
         let origin = match &self.inner {
             Some(inner) => inner.origin.clone(),
             None => Origin::Outside(Tree::new()),
@@ -300,6 +322,7 @@ impl fmt::Debug for Callbacks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let registry = self.registry();
         f.debug_struct("Callbacks")
+            .field("handlers", &registry.handlers())
             .field("tags", &registry.labels().tags)
             .field("metadata", &registry.labels().metadata)
             .field("run", &self.run().map(|node| &node.info))

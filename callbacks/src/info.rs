@@ -104,6 +104,15 @@ pub(crate) struct Labels {
     pub(crate) metadata: Metadata,
 }
 
+impl Labels {
+    /// Adds a tag that is not there yet.
+    pub(crate) fn tag(&mut self, tag: &String) {
+        if !self.tags.contains(tag) {
+            self.tags.push(tag.clone());
+        }
+    }
+}
+
 /// What is known about a run from its start on. Cheap to clone, and good to keep: it holds no
 /// handler, and what it says does not change.
 ///

@@ -2,6 +2,7 @@
 //! searches nothing.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::handler::{Handler, Options, Registered};
@@ -104,9 +105,9 @@ impl<S: EventSet> Dispatcher<S> {
         }
     }
 
-    /// These and one more.
-    pub(crate) fn with(&self, entry: Arc<Entry<S>>) -> Self {
-        Self::new(self.entries.iter().cloned().chain([entry]))
+    /// These, then those of the other.
+    pub(crate) fn merged(&self, other: &Self) -> Self {
+        Self::new(self.entries.iter().chain(&other.entries).cloned())
     }
 
     /// All that any handler listens to.
@@ -116,5 +117,12 @@ impl<S: EventSet> Dispatcher<S> {
 
     pub(crate) fn route(&self, event: u32) -> Option<&Route<S>> {
         self.routes.get(usize::try_from(event).ok()?)
+    }
+}
+
+impl<S: EventSet> fmt::Debug for Dispatcher<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = self.entries.iter().map(|entry| &entry.name);
+        f.debug_list().entries(names).finish()
     }
 }

@@ -2,6 +2,7 @@
 //! another one, so that an emission takes no lock.
 
 use std::any::{Any, TypeId};
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::dispatcher::{Dispatcher, Entry, Route};
@@ -30,30 +31,74 @@ pub struct Registry {
 struct Slot {
     set: TypeId,
     interests: Interests,
-    /// A `Dispatcher<S>`.
-    dispatcher: Arc<dyn Any + Send + Sync>,
+    dispatcher: Arc<dyn AnyDispatcher>,
+}
+
+impl Slot {
+    fn new<S: EventSet>(dispatcher: Dispatcher<S>) -> Self {
+        Self {
+            set: TypeId::of::<S>(),
+            interests: dispatcher.interests(),
+            dispatcher: Arc::new(dispatcher),
+        }
+    }
+}
+
+/// A `Dispatcher<S>`, whatever its set.
+trait AnyDispatcher: Any + Debug + Send + Sync {
+    /// Its handlers and those of another dispatcher of the same set.
+    fn merged(&self, other: &dyn AnyDispatcher) -> Option<Slot>;
+}
+
+impl<S: EventSet> AnyDispatcher for Dispatcher<S> {
+    fn merged(&self, other: &dyn AnyDispatcher) -> Option<Slot> {
+        let other = (other as &dyn Any).downcast_ref::<Self>()?;
+        Some(Slot::new(self.merged(other)))
+    }
 }
 
 impl Registry {
     /// With one more handler.
     pub(crate) fn with<S: EventSet>(&self, entry: &Arc<Entry<S>>, reach: Reach) -> Self {
         self.changed(reach, &|registry| {
-            let id = TypeId::of::<S>();
-            let known = registry.dispatcher::<S>();
-            let dispatcher = match known {
-                Some(known) => known.with(entry.clone()),
-                None => Dispatcher::new([entry.clone()]),
-            };
-            let slot = Slot {
-                set: id,
-                interests: dispatcher.interests(),
-                dispatcher: Arc::new(dispatcher),
-            };
-            match registry.sets.iter_mut().find(|slot| slot.set == id) {
-                Some(known) => *known = slot,
-                None => registry.sets.push(slot),
-            }
+            registry.take(&Slot::new(Dispatcher::new([entry.clone()])));
         })
+    }
+
+    /// With all of another registry: what is local there is local here.
+    pub(crate) fn merged(self: &Arc<Self>, other: &Arc<Self>, reach: Reach) -> Self {
+        let mut merged = (**self).clone();
+        merged.take_all(other);
+        merged.inherited = match (&self.inherited, &other.inherited, reach) {
+            (None, None, Reach::Inherited) => None,
+            (_, _, Reach::Local) => Some(self.inherited().clone()),
+            (_, _, Reach::Inherited) => {
+                let mut inherited = (**self.inherited()).clone();
+                inherited.take_all(other.inherited());
+                Some(Arc::new(inherited))
+            }
+        };
+        merged
+    }
+
+    fn take_all(&mut self, other: &Self) {
+        other.sets.iter().for_each(|slot| self.take(slot));
+        let labels = Arc::make_mut(&mut self.labels);
+        other.labels.tags.iter().for_each(|tag| labels.tag(tag));
+        let metadata = other.labels.metadata.clone();
+        labels.metadata.extend(metadata);
+    }
+
+    /// Adds the handlers of a slot.
+    fn take(&mut self, other: &Slot) {
+        match self.sets.iter_mut().find(|slot| slot.set == other.set) {
+            Some(slot) => {
+                if let Some(merged) = slot.dispatcher.merged(&*other.dispatcher) {
+                    *slot = merged;
+                }
+            }
+            None => self.sets.push(other.clone()),
+        }
     }
 
     /// With other labels.
@@ -78,6 +123,12 @@ impl Registry {
     /// What the children of a run get that was started with this.
     pub(crate) fn inherited(self: &Arc<Self>) -> &Arc<Self> {
         self.inherited.as_ref().unwrap_or(self)
+    }
+
+    /// The names of all handlers, to be shown.
+    pub(crate) fn handlers(&self) -> Vec<&dyn Debug> {
+        let handlers = self.sets.iter().map(|slot| &slot.dispatcher);
+        handlers.map(|handlers| handlers as &dyn Debug).collect()
     }
 
     pub(crate) fn labels(&self) -> &Arc<Labels> {
@@ -110,7 +161,7 @@ impl Registry {
     }
 
     fn dispatcher<S: EventSet>(&self) -> Option<&Dispatcher<S>> {
-        self.slot::<S>()?.dispatcher.downcast_ref()
+        (&*self.slot::<S>()?.dispatcher as &dyn Any).downcast_ref()
     }
 
     #[inline]
