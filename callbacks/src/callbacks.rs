@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
+use crate::ambient;
 use crate::argument::Payload;
 use crate::delivery::{Entry, Place, Reach, Registry, Site, emit};
 use crate::events::Events;
@@ -133,6 +134,20 @@ impl Callbacks {
         self.merged(other, Reach::Local)
     }
 
+    /// The callbacks of the run in whose [`scope`](crate::RunGuard::scope) this is called; `None`
+    /// outside of any.
+    #[must_use = "`Callbacks::current` only looks"]
+    pub fn current() -> Option<Self> {
+        let inner = ambient::current()?.downcast().ok();
+        inner.map(|inner| Self { inner: Some(inner) })
+    }
+
+    /// Polls the future with this value as the current one.
+    pub(crate) fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F> {
+        let inner = self.inner.clone();
+        ambient::scope(inner.map(|inner| inner as _), future)
+    }
+
     fn merged(&self, other: &Self, reach: Reach) -> Self {
         match &other.inner {
             Some(other) => self.change(|registry| registry.merged(&other.registry, reach)),
@@ -172,7 +187,12 @@ impl Callbacks {
             .map_or_else(Arc::default, |inner| inner.registry.clone())
     }
 
-    /// The run that this value belongs to.
+    /// The run that this value belongs to: that of [`RunGuard::callbacks`](crate::RunGuard::callbacks).
+    #[must_use]
+    pub fn run_info(&self) -> Option<&RunInfo> {
+        self.run().map(|run| &run.info)
+    }
+
     pub(crate) fn run(&self) -> Option<&Node> {
         match self.inner.as_ref().map(|inner| &inner.origin) {
             Some(Origin::Inside(node)) => Some(node),
@@ -325,7 +345,7 @@ impl fmt::Debug for Callbacks {
             .field("handlers", &registry.handlers())
             .field("tags", &registry.labels().tags)
             .field("metadata", &registry.labels().metadata)
-            .field("run", &self.run().map(|node| &node.info))
+            .field("run", &self.run_info())
             .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod ambient;
 mod argument;
 mod builtin;
 mod callbacks;

@@ -16,6 +16,7 @@ use super::lane::{Job, Ticket};
 use super::registry::Registry;
 use super::sequencer::Sequencer;
 use super::waiting::{Reply, Waiting};
+use crate::ambient::{self, Ambient};
 use crate::{EmitError, Event, EventSet, Run, RunInfo};
 
 /// Where an event is emitted.
@@ -170,6 +171,7 @@ fn deliver_queued<S: EventSet>(
 struct Emitter {
     runtime: Option<Handle>,
     span: Span,
+    ambient: Option<Ambient>,
 }
 
 impl Emitter {
@@ -177,6 +179,7 @@ impl Emitter {
         Self {
             runtime: Handle::try_current().ok(),
             span: Span::current(),
+            ambient: ambient::current(),
         }
     }
 }
@@ -203,12 +206,14 @@ impl<S: EventSet> LaneCall<S> {
         let _span = emitter.span.enter();
         let entry = [entry];
         let mut failures = Failures::default();
-        call_all(
-            &entry,
-            &Run::new(&info, seq),
-            &S::view(&event),
-            &mut failures,
-        );
+        ambient::call_in(emitter.ambient, || {
+            call_all(
+                &entry,
+                &Run::new(&info, seq),
+                &S::view(&event),
+                &mut failures,
+            );
+        });
         // Whoever waits may count on it that the handler is left alone.
         drop((entry, event, info));
         // Nobody waits if the emission was dropped.

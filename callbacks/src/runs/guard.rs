@@ -144,6 +144,37 @@ impl<K: Kind> RunGuard<K> {
             .get_or_init(|| Callbacks::inside(self.node()))
     }
 
+    /// Runs `future` with this run's [`callbacks`](Self::callbacks) as
+    /// [`Callbacks::current`](crate::Callbacks::current), for code that cannot be handed them.
+    ///
+    /// They are there wherever the future is polled, and in the methods that are called for events
+    /// emitted inside it. They are not in tasks that it spawns: give such a task a scope of its own.
+    ///
+    /// ```
+    /// use callbacks::{Callbacks, Serialized};
+    /// use serde_json::json;
+    ///
+    /// async fn calculate(input: &str) -> Result<u32, callbacks::EmitError> {
+    ///     static CALCULATOR: Serialized = Serialized::new("Calculator");
+    ///     let callbacks = Callbacks::current().unwrap_or_default();
+    ///     let tool = callbacks.tool_start(&CALCULATOR, input).await?;
+    ///     tool.end(json!(2)).await?;
+    ///     Ok(2)
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// static AGENT: Serialized = Serialized::new("Agent");
+    /// let agent = Callbacks::new().chain_start(&AGENT, json!("1 + 1")).await?;
+    /// let result = agent.scope(calculate("1 + 1")).await?;
+    /// agent.end(json!(result)).await?;
+    /// # Ok::<(), callbacks::EmitError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F, K> {
+        self.callbacks().scope(future)
+    }
+
     /// Emits an event of any set, in this run.
     ///
     /// # Errors
