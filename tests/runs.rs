@@ -793,6 +793,29 @@ async fn a_deep_tree_closes_without_recursion() {
     drop(last);
 }
 
+#[tokio::test]
+async fn a_wide_tree_closes_in_time() {
+    struct Errors(Mutex<usize>);
+
+    #[callback_handler]
+    impl Errors {
+        fn on_tool_error(&self) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+
+    let errors = Arc::new(Errors(Mutex::new(0)));
+    let callbacks = Callbacks::new().with(handler(errors.clone()).inline());
+    let root = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
+    let mut runs = Vec::new();
+    for _ in 0..100_000 {
+        runs.push(root.callbacks().tool_start(&TOOL, "").await.unwrap());
+    }
+    root.end(Value::Null).await.unwrap();
+    assert_eq!(*errors.0.lock().unwrap(), 100_000);
+    drop(runs);
+}
+
 /// Runs and handlers hold each other while a run is open, and no longer.
 #[tokio::test]
 async fn a_closed_run_leaves_nothing_behind() {
