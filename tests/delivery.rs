@@ -7,20 +7,13 @@ use std::thread::{self, ThreadId};
 
 use callbacks::events::{AnyEvent, Events, LlmEnd, LlmNewToken};
 use callbacks::{
-    BoxFuture, Callbacks, Deliver, Event, Handler, Interests, LlmResult, LlmRun, Message, Outcome,
+    BoxFuture, Callbacks, Deliver, Event, Handler, Interests, LlmResult, Message, Outcome,
     Registered, Run, Serialized, callback_events, callback_handler, handler,
 };
-use callbacks_tests::Log;
+use callbacks_tests::{Log, Order, start};
 use tokio::sync::{Barrier, Notify};
 
 const MODEL: Serialized = Serialized::new("Model");
-
-async fn start(callbacks: &Callbacks) -> LlmRun {
-    callbacks
-        .llm_start(&MODEL, || vec!["Why?".to_owned()])
-        .await
-        .unwrap()
-}
 
 // Rule 1: nobody listening costs nothing.
 
@@ -211,18 +204,6 @@ fn no_runtime_is_needed() {
 }
 
 // Rule 3: order.
-
-struct Order {
-    log: Log,
-    name: &'static str,
-}
-
-#[callback_handler]
-impl Order {
-    fn on_llm_new_token(&self, token: &str) {
-        self.log.add(format_args!("{} {token}", self.name));
-    }
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_keeps_the_order() {

@@ -11,32 +11,13 @@ use callbacks::{
     Callbacks, EmitError, ErrorKind, Event, Interests, LlmResult, LlmRun, RunError, Serialized,
     callback_handler, handler,
 };
-use callbacks_tests::{Log, Recorder};
+use callbacks_tests::{Log, Order, Recorder, start};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 static MODEL: Serialized = Serialized::new("Model");
 static CHAIN: Serialized = Serialized::new("Chain");
-
-async fn start(callbacks: &Callbacks) -> LlmRun {
-    callbacks
-        .llm_start(&MODEL, || vec!["Why?".to_owned()])
-        .await
-        .unwrap()
-}
-
-struct Order {
-    log: Log,
-    name: &'static str,
-}
-
-#[callback_handler]
-impl Order {
-    fn on_llm_new_token(&self, token: &str) {
-        self.log.add(format_args!("{} {token}", self.name));
-    }
-}
 
 /// Failures, as they are logged.
 struct Failures(Log);

@@ -1,4 +1,4 @@
-//! What the tests share: a log, and a handler that writes every built-in event into it.
+//! What the tests share: a log, and handlers that write into it.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use callbacks::events::{
     LlmEnd, LlmError, LlmNewToken, LlmStart, RetrieverEnd, RetrieverError, RetrieverStart, Retry,
     Text, ToolEnd, ToolError, ToolStart,
 };
-use callbacks::{Run, callback_handler};
+use callbacks::{Callbacks, LlmRun, Run, Serialized, callback_handler};
 
 /// Lines, in the order of writing. Clones write into the same log.
 #[derive(Clone, Debug, Default)]
@@ -42,6 +42,48 @@ impl Log {
     /// What was written since the last `take`.
     pub fn take(&self) -> Vec<String> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The prompts of a run.
+#[must_use]
+pub fn prompts() -> Vec<String> {
+    vec!["Why?".to_owned()]
+}
+
+/// Callbacks with a [`Recorder`], and its log.
+pub fn recorder() -> (Callbacks, Log) {
+    let recorder = Recorder::default();
+    let log = recorder.0.clone();
+    (Callbacks::new().with(recorder), log)
+}
+
+/// An open run of a model called `Model`.
+///
+/// # Panics
+///
+/// If its start fails.
+pub async fn start(callbacks: &Callbacks) -> LlmRun {
+    static MODEL: Serialized = Serialized::new("Model");
+    callbacks
+        .llm_start(&MODEL, prompts)
+        .await
+        .expect("a run starts")
+}
+
+/// Writes the tokens of a model into its log, behind its name.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// Where to.
+    pub log: Log,
+    /// What to call it.
+    pub name: &'static str,
+}
+
+#[callback_handler]
+impl Order {
+    fn on_llm_new_token(&self, token: &str) {
+        self.log.add(format_args!("{} {token}", self.name));
     }
 }
 

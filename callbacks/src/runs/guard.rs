@@ -11,14 +11,15 @@ use std::thread;
 use serde_json::Value;
 
 use super::closing::{Wait, hand_on};
+use super::failing::Failing;
 use super::kinds::{Chain, Kind, Llm, Retriever, Tool};
 use super::tree::Node;
 use crate::argument::Payload;
 use crate::delivery::{emit, lock};
 use crate::events::owned::AnyEvent;
 use crate::events::{AgentAction, AgentFinish, CustomEvent, Events, LlmNewToken, Retry, Text};
-use crate::payload::{self, Chunk, ErrorKind, LlmResult, RetryState, RunError, RunKind};
-use crate::{BoxFuture, Callbacks, EmitError, Event, Interests, RunId};
+use crate::payload::{self, Chunk, ErrorKind, RetryState, RunError, RunKind};
+use crate::{Callbacks, EmitError, Event, Interests, RunId};
 
 /// A call of a model, from its start to its end. Made by
 /// [`llm_start`](crate::Callbacks::llm_start) and
@@ -113,7 +114,7 @@ impl<K: Kind> RunGuard<K> {
     }
 
     /// The run's node, if it has one.
-    fn known(&self) -> Option<&Arc<Node>> {
+    pub(super) fn known(&self) -> Option<&Arc<Node>> {
         match &self.place {
             Place::Heard(node) => Some(node),
             Place::Unheard { node, .. } => node.get(),
@@ -285,11 +286,7 @@ impl<K: Kind> RunGuard<K> {
     ///
     /// [`EmitError::RunClosed`] if the run was closed already, together with a run around it.
     pub fn error<E: Into<RunError>>(self, error: E) -> Failing<K, E> {
-        Failing {
-            guard: self,
-            error,
-            partial: None,
-        }
+        Failing::new(self, error)
     }
 
     /// Ends the run as `result` says: `Ok` is an [`end`](Self::end), `Err` an
@@ -326,7 +323,7 @@ impl<K: Kind> RunGuard<K> {
         }
     }
 
-    async fn close(mut self, terminal: Option<AnyEvent>) -> Result<(), EmitError> {
+    pub(super) async fn close(mut self, terminal: Option<AnyEvent>) -> Result<(), EmitError> {
         self.ended = true;
         let Some(node) = self.known().cloned() else {
             return Ok(());
@@ -439,41 +436,5 @@ impl<K: Kind> fmt::Debug for RunGuard<K> {
             .field("kind", &std::any::type_name::<K>())
             .field("run", &self.known().map(|node| &node.info))
             .finish_non_exhaustive()
-    }
-}
-
-/// A run about to end with an error. Made by [`RunGuard::error`]; `.await` it.
-#[must_use = "the run does not end until this is awaited"]
-#[derive(Debug)]
-pub struct Failing<K: Kind, E> {
-    guard: RunGuard<K>,
-    error: E,
-    partial: Option<LlmResult>,
-}
-
-impl<E> Failing<Llm, E> {
-    /// With what had arrived of the answer.
-    pub fn partial(mut self, response: impl Payload<LlmResult>) -> Self {
-        let heard = self.guard.wants::<crate::events::LlmError<'_>>();
-        self.partial = heard.then(|| response.into_cow().into_owned());
-        self
-    }
-}
-
-impl<K: Kind, E: Into<RunError>> IntoFuture for Failing<K, E> {
-    type Output = Result<(), EmitError>;
-    type IntoFuture = BoxFuture<'static, Result<(), EmitError>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        let Self {
-            guard,
-            error,
-            partial,
-        } = self;
-        let terminal = guard
-            .known()
-            .filter(|node| node.family.wants_error(&node.registry))
-            .map(|node| node.family.error(error.into(), partial));
-        Box::pin(guard.close(terminal))
     }
 }
