@@ -41,7 +41,10 @@
 /// | `event: &LlmEnd<'_>` | the whole event |
 ///
 /// A method returns nothing, or `Result<(), E>` where `E` is an error. An error, like a panic, is
-/// logged through `tracing`; the run goes on.
+/// logged through `tracing`; the run goes on, unless the handler was registered with
+/// [`raise_errors`](crate::Configured::raise_errors).
+///
+/// A method must not wait for an emission in the run tree of its own event: it would wait for itself.
 ///
 /// # Arguments
 ///
