@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use callbacks::events::{LlmEnd, LlmNewToken, LlmStart, ToolStart};
+use callbacks::events::{ChatModelStart, LlmEnd, LlmNewToken, LlmStart, ToolStart};
 use callbacks::{
-    Callbacks, EmitError, ErrorKind, Event, Interests, LlmResult, LlmRun, RunError, Serialized,
-    callback_handler, handler,
+    Callbacks, EmitError, ErrorKind, Event, Interests, LlmResult, LlmRun, Message, RunError,
+    Serialized, callback_handler, handler,
 };
 use callbacks_tests::{Log, Order, Recorder, start};
 use serde_json::Value;
@@ -148,6 +148,7 @@ impl std::fmt::Display for Unspeakable {
 
 impl std::error::Error for Unspeakable {}
 
+#[derive(Debug)]
 struct Undroppable;
 
 impl Drop for Undroppable {
@@ -498,11 +499,207 @@ async fn a_terminal_event_waits_no_longer_than_the_timeout() {
 
     let hangs = handler(Hangs(Notify::new())).timeout(Duration::from_secs(5));
     let run = start(&Callbacks::new().with(hangs.raise_errors())).await;
-    let (_, event, _) = raised(run.end(LlmResult::default()).await);
+    let before = Instant::now();
+    let (_, event, error) = raised(run.end(LlmResult::default()).await);
+    assert_eq!(before.elapsed(), Duration::from_secs(5));
     assert_eq!(event, "on_llm_end");
+    assert_eq!(error, "the handler took longer than 5s");
+}
+
+/// The runtime goes down while a handler waits, with its timer; both go on elsewhere.
+#[test]
+fn a_timer_outlives_its_runtime() {
+    struct Waits {
+        open: Arc<Notify>,
+        log: Log,
+    }
+
+    #[callback_handler]
+    impl Waits {
+        async fn on_chain_start(&self) {
+            self.log.add("start");
+        }
+
+        async fn on_chain_error(&self) {
+            self.log.add("entered");
+            self.open.notified().await;
+            self.log.add("left");
+        }
+    }
+
+    let (open, log) = (Arc::new(Notify::new()), Log::new());
+    let waits = Waits {
+        open: open.clone(),
+        log: log.clone(),
+    };
+    let waits = Arc::new(waits);
+    let gone = Arc::downgrade(&waits);
+    let waits = handler(waits).timeout(Duration::from_secs(60));
+    let callbacks = Callbacks::new().with(waits);
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    runtime.block_on(async {
+        drop(callbacks.chain_start(&CHAIN, Value::Null).await.unwrap());
+        while log.lines().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+    });
+    drop((runtime, callbacks));
+    open.notify_one();
+    while gone.strong_count() > 0 {
+        std::thread::yield_now();
+    }
+    assert_eq!(log.lines(), ["start", "entered", "left"]);
+}
+
+#[test]
+fn a_timeout_needs_no_timers() {
+    struct Stuck(Mutex<mpsc::Receiver<()>>);
+
+    #[callback_handler]
+    impl Stuck {
+        fn on_llm_new_token(&self) {
+            self.0.lock().unwrap().recv().unwrap();
+        }
+    }
+
+    let (free, stuck) = mpsc::channel();
+    let stuck = handler(Stuck(Mutex::new(stuck))).timeout(Duration::from_millis(1));
+    let callbacks = Callbacks::new().with(stuck.raise_errors());
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let error = runtime.unwrap().block_on(async {
+        let run = start(&callbacks).await;
+        raised(run.new_token("t").await).2
+    });
+    assert_eq!(error, "the handler took longer than 1ms");
+    free.send(()).unwrap();
+}
+
+/// It spends all that its task may spend before it has to yield.
+#[tokio::test]
+async fn a_timeout_holds_for_a_handler_that_is_never_idle() {
+    struct Greedy;
+
+    #[callback_handler]
+    impl Greedy {
+        async fn on_llm_new_token(&self) {
+            loop {
+                tokio::task::consume_budget().await;
+            }
+        }
+    }
+
+    let greedy = handler(Greedy).timeout(Duration::from_millis(1));
+    let run = start(&Callbacks::new().with(greedy.raise_errors())).await;
+    let (_, _, error) = raised(run.new_token("t").await);
+    assert_eq!(error, "the handler took longer than 1ms");
+}
+
+/// What a method that is dropped leaves behind, what a failure that is not raised leaves behind, and
+/// what is raised out of a start are all of the user's making.
+#[tokio::test(start_paused = true)]
+async fn hostile_values_do_not_reach_the_emitter() {
+    struct Leaves;
+
+    #[callback_handler]
+    impl Leaves {
+        async fn on_llm_new_token(&self) {
+            let _left = Undroppable;
+            std::future::pending::<()>().await;
+        }
+
+        async fn on_llm_end(&self) {
+            let _left = Undroppable;
+            std::future::pending::<()>().await;
+        }
+    }
+
+    #[derive(Debug)]
+    struct Heavy {
+        _left: Undroppable,
+    }
+
+    impl std::fmt::Display for Heavy {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("heavy")
+        }
+    }
+
+    impl std::error::Error for Heavy {}
+
+    struct Fails;
+
+    #[callback_handler]
+    impl Fails {
+        fn on_text(&self) -> Result<(), Heavy> {
+            Err(Heavy { _left: Undroppable })
+        }
+
+        fn on_chain_start(&self) -> Result<(), Unspeakable> {
+            Err(Unspeakable)
+        }
+    }
+
+    struct First;
+
+    #[callback_handler]
+    impl First {
+        fn on_text(&self) -> Result<(), &'static str> {
+            Err("first")
+        }
+    }
+
+    failures();
+    let leaves = handler(Leaves).timeout(Duration::from_secs(1));
+    let callbacks = Callbacks::new()
+        .with(leaves.raise_errors())
+        .with(handler(First).raise_errors())
+        .with(handler(Fails).raise_errors());
+    let run = start(&callbacks).await;
+    assert_eq!(raised(run.new_token("t").await).1, "on_llm_new_token");
+    assert_eq!(raised(run.text("t").await).2, "first");
+    assert_eq!(raised(run.end(LlmResult::default()).await).1, "on_llm_end");
+    let start = callbacks.chain_start(&CHAIN, Value::Null).await;
+    assert!(matches!(start, Err(EmitError::Raised { .. })));
 }
 
 // What a handler is called for.
+
+/// The fallback of chat models follows what is left of the handler.
+#[tokio::test]
+async fn a_narrowed_handler_hears_of_chat_models_as_far_as_it_may() {
+    struct Starts(Log);
+
+    #[callback_handler]
+    impl Starts {
+        fn on_llm_start(&self, prompts: &[String]) -> Result<(), String> {
+            self.0.add(prompts.join(" "));
+            Err("no".to_owned())
+        }
+    }
+
+    let log = Log::new();
+    let starts = || handler(Starts(log.clone())).raise_errors();
+    let text = Interests::of(&[LlmStart::INDEX]);
+    let chat = Interests::of(&[ChatModelStart::INDEX]);
+    for (handler, called) in [
+        (starts().only(text), true),
+        (starts().except(text), false),
+        (starts().except(chat), false),
+        (starts().only(Interests::LLM), true),
+    ] {
+        let callbacks = Callbacks::new().with(handler);
+        let run = callbacks.chat_model_start(&MODEL, vec![Message::human("hi")]);
+        let run = run.await.map(drop);
+        if called {
+            assert_eq!(raised(run).1, "on_llm_start");
+            assert_eq!(log.take(), ["Human: hi"]);
+        } else {
+            run.unwrap();
+            assert!(log.take().is_empty());
+        }
+    }
+}
 
 #[test]
 fn only_and_except_narrow_what_a_handler_is_called_for() {

@@ -528,3 +528,24 @@ async fn methods_find_the_scope_that_their_event_was_emitted_in() {
     .await;
     assert_eq!(log.lines(), ["", "", "scope", "scope"]);
 }
+
+/// The terminal event of a guard that is dropped is delivered by whoever comes to it.
+#[tokio::test]
+async fn a_run_dropped_in_a_scope_closes_in_it() {
+    struct Looks(tokio::sync::mpsc::UnboundedSender<Option<RunId>>);
+
+    #[callback_handler]
+    impl Looks {
+        async fn on_tool_error(&self) {
+            let run = Callbacks::current().and_then(|callbacks| callbacks.run_info().cloned());
+            self.0.send(run.map(|run| run.id())).unwrap();
+        }
+    }
+
+    let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
+    let callbacks = Callbacks::new().with(Looks(told));
+    let root = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
+    let tool = root.callbacks().tool_start(&TOOL, "").await.unwrap();
+    root.scope(async move { drop(tool) }).await;
+    assert_eq!(tells.recv().await.unwrap(), Some(root.id()));
+}

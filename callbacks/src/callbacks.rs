@@ -80,6 +80,8 @@ impl Callbacks {
     /// Takes anything under `#[callback_handler]`, as `T` or `Arc<T>`, or
     /// [`handler`](crate::handler)`(T)` with options. The set of events is inferred; for a type that
     /// handles several sets, say which: `.with::<shop::Events, _>(handler.clone())`.
+    ///
+    /// The same `Arc` registered again is called once, with the options of its first registration.
     pub fn with<S: EventSet, H: Handler<S>>(&self, handler: H) -> Self {
         let entry = Entry::new(handler);
         self.change(|registry| registry.with(&entry, Reach::Inherited))

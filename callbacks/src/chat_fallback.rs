@@ -53,6 +53,15 @@ impl Deliver<Events> for ChatFallback {
         self.0.name()
     }
 
+    fn method(&self, event: u32) -> &'static str {
+        let called = if event == ChatModelStart::INDEX {
+            LlmStart::INDEX
+        } else {
+            event
+        };
+        self.0.method(called)
+    }
+
     fn interests(&self) -> Interests {
         widened(self.0.interests())
     }

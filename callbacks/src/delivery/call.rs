@@ -42,13 +42,20 @@ impl Failures {
     /// That of the handler which comes first in `order`.
     #[inline]
     pub(super) fn raise(self, order: &[usize]) -> Result<(), Box<EmitError>> {
-        let Some(failures) = self.0 else {
-            return Ok(());
-        };
-        let position = |failure: &Failure| order.iter().position(|id| *id == failure.id);
-        let first = failures.into_iter().min_by_key(position);
-        first.map_or(Ok(()), |failure| Err(Box::new(failure.error)))
+        match self.0 {
+            Some(failures) => first(*failures, order).map_or(Ok(()), Err),
+            None => Ok(()),
+        }
     }
+}
+
+#[cold]
+fn first(mut failures: Vec<Failure>, order: &[usize]) -> Option<Box<EmitError>> {
+    failures.sort_by_key(|failure| order.iter().position(|id| *id == failure.id));
+    let mut failures = failures.into_iter();
+    let first = failures.next();
+    failures.for_each(|failure| quietly(|| drop(failure)));
+    first.map(|failure| Box::new(failure.error))
 }
 
 /// Calls the sync methods, in order.
@@ -84,7 +91,7 @@ pub(super) fn poll_all<'a, 'e: 'a, S: EventSet>(
             entry,
             info: run.info(),
             event: index,
-            future,
+            future: Some(future),
         });
         Ok(())
     });
@@ -113,10 +120,7 @@ impl<S: EventSet> Entry<S> {
     /// A failure is logged once, here, and passed on if it is to be raised.
     #[cold]
     pub(super) fn fail(&self, error: BoxError, info: &RunInfo, event: u32) -> Option<Failure> {
-        let method = usize::try_from(event)
-            .ok()
-            .and_then(|event| S::METHODS.get(event));
-        let method = method.copied().unwrap_or_default();
+        let method = self.delivery.method(event);
         // The error and the subscriber are code of users, too.
         quietly(|| {
             tracing::error!(
@@ -147,17 +151,28 @@ pub(super) struct AsyncCall<'a, S: EventSet> {
     pub(super) entry: &'a Entry<S>,
     info: &'a RunInfo,
     event: u32,
-    future: BoxFuture<'a, Outcome>,
+    /// Until it is done.
+    future: Option<BoxFuture<'a, Outcome>>,
 }
 
 impl<S: EventSet> Future for AsyncCall<'_, S> {
     type Output = Option<Failure>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Failure>> {
-        let future = self.future.as_mut();
-        let polled = catch_unwind(AssertUnwindSafe(|| future.poll(cx)));
+        let Some(future) = &mut self.future else {
+            return Poll::Ready(None);
+        };
+        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
         let outcome = polled.unwrap_or_else(|panic| Poll::Ready(panicked(panic)));
         outcome.map(|outcome| self.entry.fail(outcome.err()?, self.info, self.event))
+    }
+}
+
+impl<S: EventSet> Drop for AsyncCall<'_, S> {
+    /// What a method leaves behind where it waited is code of users, too.
+    fn drop(&mut self) {
+        let future = self.future.take();
+        quietly(|| drop(future));
     }
 }
 
@@ -174,7 +189,7 @@ fn panicked(panic: Box<dyn Any + Send>) -> Outcome {
 }
 
 /// Runs what nobody waits for an answer of, and lets no panic of it out.
-pub(super) fn quietly(run: impl FnOnce()) {
+pub(crate) fn quietly(run: impl FnOnce()) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         // To drop it could panic again.
         std::mem::forget(panic);

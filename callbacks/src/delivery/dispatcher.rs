@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::handler::{Handler, Options, Registered};
+use crate::handler::{Handler, Narrowed, Options, Registered};
 use crate::{Deliver, EventSet, Interests};
 
 /// One registered handler.
@@ -28,18 +28,19 @@ impl<S: EventSet> Entry<S> {
         let id = Arc::as_ptr(&delivery).addr();
         let name = options.name.clone();
         let name = name.unwrap_or(Cow::Borrowed(delivery.name()));
-        let delivery = S::adapt(delivery);
-        let wanted = |interests: Interests| {
-            let wanted = interests.without(options.except);
-            options
-                .only
-                .map_or(wanted, |only| wanted.intersection(only))
+        let to = options.only.unwrap_or(Interests::ALL);
+        let to = to.without(options.except);
+        let delivery: Arc<dyn Deliver<S> + Send + Sync> = match to {
+            Interests::ALL => delivery,
+            to => Arc::new(Narrowed { delivery, to }),
         };
+        // What is put around it knows what is left.
+        let delivery = S::adapt(delivery);
         Arc::new(Self {
             id,
             name,
-            plain: wanted(delivery.interests()),
-            futures: wanted(delivery.async_interests()),
+            plain: delivery.interests().without(options.except),
+            futures: delivery.async_interests().without(options.except),
             delivery,
             options,
         })

@@ -13,6 +13,7 @@ mod sequencer;
 mod waiting;
 mod workers;
 
+pub(crate) use call::quietly;
 pub(crate) use dispatcher::Entry;
 pub(crate) use emission::{Place, Site, deliver, emit};
 pub(crate) use registry::{Reach, Registry};

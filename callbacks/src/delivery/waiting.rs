@@ -1,12 +1,14 @@
 //! What an emission waits for, and for how long.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tokio::time::{Sleep, sleep};
+use tokio::task::coop::{Unconstrained, unconstrained};
+use tokio::time::{Instant, Sleep, sleep};
 
 use super::call::{AsyncCall, Failures};
 use super::dispatcher::Entry;
@@ -20,7 +22,7 @@ pub(super) struct Waiting<'a, S: EventSet> {
     entry: &'a Entry<S>,
     info: &'a RunInfo,
     event: u32,
-    timer: Option<Pin<Box<Sleep>>>,
+    timer: Option<Timer>,
 }
 
 enum Answer<'a, S: EventSet> {
@@ -64,21 +66,57 @@ impl<S: EventSet> Future for Waiting<'_, S> {
         let (Poll::Pending, Some(timeout)) = (&answer, self.entry.options.timeout) else {
             return answer;
         };
-        let timer = self.timer.get_or_insert_with(|| start(timeout));
-        timer.as_mut().poll(cx).map(|()| {
+        let timer = self.timer.get_or_insert_with(|| Timer::new(timeout));
+        timer.poll(cx).map(|()| {
             let error = TimedOut(timeout);
             self.entry.fail(error.into(), self.info, self.event).into()
         })
     }
 }
 
-/// A timer of the runtime at hand, otherwise of our own.
-fn start(timeout: Duration) -> Pin<Box<Sleep>> {
-    let _entered = match Handle::try_current() {
-        Ok(_) => None,
-        Err(_) => own_runtime().map(Handle::enter),
-    };
-    Box::pin(sleep(timeout))
+/// A timer of the runtime at hand. Where that has none, or shuts down, one of our own.
+struct Timer {
+    deadline: Instant,
+    /// Unconstrained: a handler that has used up its task's budget must not stop the clock.
+    sleep: Option<Pin<Box<Unconstrained<Sleep>>>>,
+}
+
+impl Timer {
+    fn new(timeout: Duration) -> Self {
+        let here = Handle::try_current().is_ok();
+        let sleep = here.then(|| asleep(|| sleep(timeout))).flatten();
+        Self {
+            deadline: Instant::now() + timeout,
+            sleep: sleep.or_else(|| on_own_runtime(timeout)),
+        }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            // Without any timer at all it is better to be too early than never.
+            let Some(sleep) = &mut self.sleep else {
+                return Poll::Ready(());
+            };
+            let poll = || sleep.as_mut().poll(cx);
+            if let Ok(polled) = catch_unwind(AssertUnwindSafe(poll)) {
+                return polled;
+            }
+            // Its runtime is gone.
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            self.sleep = on_own_runtime(left);
+        }
+    }
+}
+
+fn on_own_runtime(timeout: Duration) -> Option<Pin<Box<Unconstrained<Sleep>>>> {
+    let _entered = own_runtime()?.enter();
+    asleep(|| sleep(timeout))
+}
+
+/// To start a timer panics on a runtime that has none, and there is no way to ask.
+fn asleep(start: impl FnOnce() -> Sleep) -> Option<Pin<Box<Unconstrained<Sleep>>>> {
+    let sleep = catch_unwind(AssertUnwindSafe(start)).ok()?;
+    Some(Box::pin(unconstrained(sleep)))
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,6 @@
 //! Handlers: what can be registered, and how an event reaches it.
 
+mod narrowed;
 mod options;
 
 use std::fmt;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 pub use options::{Configured, handler};
 
+pub(crate) use narrowed::Narrowed;
 pub(crate) use options::Options;
 
 use crate::{EventSet, Interests, Run};
@@ -45,6 +47,13 @@ pub trait Deliver<S: EventSet>: 'static {
     /// The handler's name in logs. Default: its type.
     fn name(&self) -> &'static str {
         std::any::type_name::<Self>()
+    }
+
+    /// The method that is called for the event with this index, for logs and errors.
+    fn method(&self, event: u32) -> &'static str {
+        let event = usize::try_from(event).ok();
+        let method = event.and_then(|event| S::METHODS.get(event));
+        method.copied().unwrap_or_default()
     }
 
     /// The events that [`deliver`](Self::deliver) does something for.

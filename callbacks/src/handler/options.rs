@@ -126,8 +126,10 @@ impl<H> Configured<H> {
     /// method is not bounded at all.
     ///
     /// The time starts when the method first has to wait. It is measured by the runtime that the
-    /// event is emitted on, which has to have its timers enabled; without a runtime, by one of this
-    /// crate's own.
+    /// event is emitted on, or by one of this crate's own if that has no timers.
+    ///
+    /// Behind a sync method that is stuck, one event after another is queued when its time is up:
+    /// without a timeout, the emitter would wait there instead.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options.timeout = Some(timeout);
         self

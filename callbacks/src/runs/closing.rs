@@ -1,6 +1,7 @@
 //! The closing of a run: one shared future, driven by whoever waits for it, and handed on when the
 //! last one stops waiting. So a terminal event, once begun, reaches every handler in full.
 
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
@@ -8,9 +9,11 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 use tokio::runtime::Handle;
+use tracing::{Instrument, Span};
 
 use super::tree::{Node, Step};
-use crate::delivery::{Place, Site, deliver, own_runtime};
+use crate::ambient;
+use crate::delivery::{Place, Site, deliver, own_runtime, quietly};
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
 use crate::{BoxFuture, EmitError, EventSet};
@@ -26,23 +29,41 @@ pub(super) fn closing(
     steps: Vec<Step>,
     terminal: Option<Arc<AnyEvent>>,
 ) -> Closing {
-    let closing: BoxFuture<'static, Raised> = Box::pin(async move {
+    let closing = async move {
         for step in steps {
             match step {
                 Step::Closing(closing) => drop(closing.await),
-                // Nobody is there to raise it to; it is logged.
-                Step::Abandoned(node, terminal) => drop(finish(&node, terminal).await),
+                Step::Abandoned(node, terminal) => {
+                    let raised = finish(&node, terminal).await;
+                    // Nobody is there to raise it to; it is logged.
+                    quietly(|| drop(raised));
+                }
             }
         }
         let raised = finish(&node, terminal).await;
         node.forget();
         raised.err().map(|error| Arc::new(Mutex::new(Some(*error))))
-    });
+    };
+    // Whoever drives it, the handlers find what surrounded the code that closed the run.
+    let closing = ambient::scope(ambient::current(), closing);
+    let closing: BoxFuture<'static, Raised> = Box::pin(closing.instrument(Span::current()));
     closing.shared()
 }
 
-/// Delivers the terminal event.
+/// Delivers the terminal event. Whatever happens there, the closing goes on: others wait for it.
 async fn finish(node: &Node, terminal: Option<Arc<AnyEvent>>) -> Result<(), Box<EmitError>> {
+    let finished = AssertUnwindSafe(deliver_terminal(node, terminal)).catch_unwind();
+    finished.await.unwrap_or_else(|panic| {
+        quietly(|| drop(panic));
+        quietly(|| tracing::error!(run = %node.info.id(), "the closing of a run panicked"));
+        Ok(())
+    })
+}
+
+async fn deliver_terminal(
+    node: &Node,
+    terminal: Option<Arc<AnyEvent>>,
+) -> Result<(), Box<EmitError>> {
     // The start may be on its way to the handlers, on another thread.
     node.started.wait().await;
     let Some(terminal) = terminal else {

@@ -125,7 +125,7 @@ impl<K: Kind> RunGuard<K> {
         match &self.place {
             Place::Heard(node) => node,
             Place::Unheard { draft, node } => node.get_or_init(|| {
-                let node = draft.open(K::UNHEARD);
+                let node = draft.open(K::UNHEARD).unwrap_or_else(|closed| closed);
                 node.begin();
                 node
             }),

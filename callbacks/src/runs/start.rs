@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,9 +14,9 @@ use super::kinds::sealed::Sealed as _;
 use super::kinds::{Family, Kind};
 use super::openings::Opening;
 use super::tree::{Node, Tree};
-use crate::delivery::{Place, Site, deliver};
+use crate::delivery::{Place, Site, deliver, quietly};
 use crate::events::Events;
-use crate::payload::{RunKind, Serialized};
+use crate::payload::{RunError, RunKind, Serialized};
 use crate::{BoxFuture, Callbacks, EmitError, Event, RunId, RunInfo};
 
 /// A run about to start. Setters first, then `.await`: that gives the guard of the run.
@@ -178,10 +179,7 @@ impl Opener {
         family: Family,
         event: Option<E>,
     ) -> Result<RunGuard<K>, EmitError> {
-        let node = self.0.open(family);
-        if node.is_closed() {
-            return Err(EmitError::RunClosed);
-        }
+        let node = self.0.open(family).map_err(|_| EmitError::RunClosed)?;
         // From here on, whatever happens closes the run.
         let guard = RunGuard::heard(node.clone());
         let begins = Begins(&node);
@@ -207,11 +205,20 @@ impl Opener {
             Ok(()) => Ok(guard),
             Err(error) => {
                 // Those who saw the start see the end. What that raises is the lesser evil.
-                let _ = guard.error(&*error).await;
+                let _ = guard.error(shown(&error)).await;
                 Err(*error)
             }
         }
     }
+}
+
+/// The error, as a run's. To show what a handler raised is code of users.
+fn shown(error: &EmitError) -> RunError {
+    let shown = catch_unwind(AssertUnwindSafe(|| RunError::from(error)));
+    shown.unwrap_or_else(|panic| {
+        quietly(|| drop(panic));
+        RunError::new("a callback handler failed with an error that cannot be shown")
+    })
 }
 
 /// Whatever happens to a start, the terminal event that waits for it is let go.
@@ -224,8 +231,8 @@ impl Drop for Begins<'_> {
 }
 
 impl Draft {
-    /// Opens the run; closed already if the run around it is.
-    pub(super) fn open(&self, family: Family) -> Arc<Node> {
+    /// Opens the run; the error is that the run around it is closed.
+    pub(super) fn open(&self, family: Family) -> Result<Arc<Node>, Arc<Node>> {
         let registry = self.origin.registry();
         let parent = self.origin.run();
         let tree = parent.map_or_else(Tree::new, |parent| parent.tree.clone());

@@ -70,14 +70,15 @@ impl Tree {
         })
     }
 
-    /// Opens a run in `parent`, or at the root. In a parent that is closed it is closed too.
+    /// Opens a run in `parent`, or at the root. In a parent that is closed it never opens: that is
+    /// the error. (A run that did open can be closed by now, and has a start to come.)
     pub(super) fn open(
         self: &Arc<Self>,
         parent: Option<&Node>,
         registry: Arc<Registry>,
         family: Family,
         info: RunInfo,
-    ) -> Arc<Node> {
+    ) -> Result<Arc<Node>, Arc<Node>> {
         let mut open = lock(&self.open);
         let key = open.next;
         open.next += 1;
@@ -92,16 +93,17 @@ impl Tree {
             closed: AtomicBool::new(closed),
             key,
         });
-        if !closed {
-            let run = OpenRun {
-                node: node.clone(),
-                parent,
-                children: BTreeSet::new(),
-                closing: None,
-            };
-            open.runs.insert(key, run);
+        if closed {
+            return Err(node);
         }
-        node
+        let run = OpenRun {
+            node: node.clone(),
+            parent,
+            children: BTreeSet::new(),
+            closing: None,
+        };
+        open.runs.insert(key, run);
+        Ok(node)
     }
 }
 
@@ -122,10 +124,6 @@ impl Node {
     pub(super) fn begin(&self) {
         // It is set once.
         let _ = self.started.set(());
-    }
-
-    pub(super) fn is_closed(&self) -> bool {
-        self.closed.load(Ordering::Acquire)
     }
 
     /// Begins to close the run with this terminal event: first what is still open in it, deepest
