@@ -209,12 +209,6 @@ impl Callbacks {
             .is_some_and(|inner| inner.registry.hears::<Events>(events))
     }
 
-    /// The built-in events that any handler listens to.
-    pub(crate) fn interests(&self) -> Interests {
-        let registry = self.inner.as_ref().map(|inner| &inner.registry);
-        registry.map_or(Interests::NONE, |registry| registry.interests::<Events>())
-    }
-
     /// Whether a handler listens to events `E`. If not, emitting one costs next to nothing.
     ///
     /// ```

@@ -98,9 +98,8 @@ impl<K: Kind> RunGuard<K> {
     }
 
     pub(super) fn unheard(draft: Draft) -> Self {
-        let interests = draft.origin.interests();
         let node = OnceLock::new();
-        Self::new(Place::Unheard { draft, node }, interests)
+        Self::new(Place::Unheard { draft, node }, Interests::NONE)
     }
 
     fn new(place: Place, interests: Interests) -> Self {
@@ -186,7 +185,7 @@ impl<K: Kind> RunGuard<K> {
         &'a self,
         event: E,
     ) -> impl Future<Output = Result<(), EmitError>> + Send + 'a {
-        let node = self.known().filter(|_| self.wants::<E>());
+        let node = self.known().filter(|node| self.hears::<E>(node));
         emit(node.map(|node| &**node), event)
     }
 
@@ -194,12 +193,18 @@ impl<K: Kind> RunGuard<K> {
     #[must_use]
     #[inline]
     pub fn wants<E: Event>(&self) -> bool {
-        if TypeId::of::<E::Set>() == TypeId::of::<Events>() {
-            return self.interests.contains(E::INDEX);
-        }
         match &self.place {
-            Place::Heard(node) => node.registry.wants::<E>(),
+            Place::Heard(node) => self.hears::<E>(node),
             Place::Unheard { draft, .. } => draft.origin.wants::<E>(),
+        }
+    }
+
+    #[inline]
+    fn hears<E: Event>(&self, node: &Node) -> bool {
+        if TypeId::of::<E::Set>() == TypeId::of::<Events>() {
+            self.interests.contains(E::INDEX)
+        } else {
+            node.registry.wants::<E>()
         }
     }
 
