@@ -151,7 +151,7 @@ pub(super) struct AsyncCall<'a, S: EventSet> {
     pub(super) entry: &'a Entry<S>,
     info: &'a RunInfo,
     event: u32,
-    /// Until it is done.
+    /// Taken where this is dropped.
     future: Option<BoxFuture<'a, Outcome>>,
 }
 

@@ -55,8 +55,8 @@ pub(crate) struct Route<S: EventSet> {
     pub(crate) lanes: Vec<Arc<Entry<S>>>,
     /// Async methods.
     pub(crate) futures: Vec<Arc<Entry<S>>>,
-    /// The ids of all of them, in registration order.
-    pub(crate) order: Vec<usize>,
+    /// The ids of all handlers, in registration order.
+    pub(crate) order: Arc<[usize]>,
 }
 
 impl<S: EventSet> Route<S> {
@@ -86,13 +86,14 @@ impl<S: EventSet> Dispatcher<S> {
             let listeners = entries.iter().filter(|entry| listens(entry));
             listeners.cloned().collect::<Vec<_>>()
         };
+        let order: Arc<[usize]> = entries.iter().map(|entry| entry.id).collect();
         let routes = (0u32..)
             .take(S::METHODS.len())
             .map(|event| Route {
                 inline: listeners(&|entry| entry.plain.contains(event) && entry.options.inline),
                 lanes: listeners(&|entry| entry.plain.contains(event) && !entry.options.inline),
                 futures: listeners(&|entry| entry.futures.contains(event)),
-                order: entries.iter().map(|entry| entry.id).collect(),
+                order: order.clone(),
             })
             .collect();
         let interests = entries

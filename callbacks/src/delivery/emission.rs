@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::Span;
 
-use super::call::{Failures, call_all, poll_all};
+use super::call::{Failures, call_all, poll_all, quietly};
 use super::dispatcher::{Entry, Route};
 use super::lane::{Job, Ticket};
 use super::registry::Registry;
@@ -215,7 +215,7 @@ impl<S: EventSet> LaneCall<S> {
             );
         });
         // Whoever waits may count on it that the handler is left alone.
-        drop((entry, event, info));
+        quietly(|| drop((entry, event, info)));
         // Nobody waits if the emission was dropped.
         let _ = reply.send(failures);
     }

@@ -76,7 +76,8 @@ impl<S: EventSet> Future for Waiting<'_, S> {
 
 /// A timer of the runtime at hand. Where that has none, or shuts down, one of our own.
 struct Timer {
-    deadline: Instant,
+    timeout: Duration,
+    started: Instant,
     /// Unconstrained: a handler that has used up its task's budget must not stop the clock.
     sleep: Option<Pin<Box<Unconstrained<Sleep>>>>,
 }
@@ -84,10 +85,11 @@ struct Timer {
 impl Timer {
     fn new(timeout: Duration) -> Self {
         let here = Handle::try_current().is_ok();
-        let sleep = here.then(|| asleep(|| sleep(timeout))).flatten();
+        let here = here.then(|| try_sleep(timeout)).flatten();
         Self {
-            deadline: Instant::now() + timeout,
-            sleep: sleep.or_else(|| on_own_runtime(timeout)),
+            timeout,
+            started: Instant::now(),
+            sleep: here.or_else(|| on_own_runtime(timeout)),
         }
     }
 
@@ -102,7 +104,7 @@ impl Timer {
                 return polled;
             }
             // Its runtime is gone.
-            let left = self.deadline.saturating_duration_since(Instant::now());
+            let left = self.timeout.saturating_sub(self.started.elapsed());
             self.sleep = on_own_runtime(left);
         }
     }
@@ -110,12 +112,12 @@ impl Timer {
 
 fn on_own_runtime(timeout: Duration) -> Option<Pin<Box<Unconstrained<Sleep>>>> {
     let _entered = own_runtime()?.enter();
-    asleep(|| sleep(timeout))
+    try_sleep(timeout)
 }
 
 /// To start a timer panics on a runtime that has none, and there is no way to ask.
-fn asleep(start: impl FnOnce() -> Sleep) -> Option<Pin<Box<Unconstrained<Sleep>>>> {
-    let sleep = catch_unwind(AssertUnwindSafe(start)).ok()?;
+fn try_sleep(timeout: Duration) -> Option<Pin<Box<Unconstrained<Sleep>>>> {
+    let sleep = catch_unwind(|| sleep(timeout)).ok()?;
     Some(Box::pin(unconstrained(sleep)))
 }
 

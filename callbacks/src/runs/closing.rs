@@ -9,10 +9,8 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 use tokio::runtime::Handle;
-use tracing::{Instrument, Span};
 
 use super::tree::{Node, Step};
-use crate::ambient;
 use crate::delivery::{Place, Site, deliver, own_runtime, quietly};
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
@@ -24,30 +22,24 @@ pub(super) type Closing = Shared<BoxFuture<'static, Raised>>;
 pub(super) type Raised = Option<Arc<Mutex<Option<EmitError>>>>;
 
 /// Closes the runs that have to close before, then the run itself.
-pub(super) fn closing(
+pub(super) async fn closing(
     node: Arc<Node>,
     steps: Vec<Step>,
     terminal: Option<Arc<AnyEvent>>,
-) -> Closing {
-    let closing = async move {
-        for step in steps {
-            match step {
-                Step::Closing(closing) => drop(closing.await),
-                Step::Abandoned(node, terminal) => {
-                    let raised = finish(&node, terminal).await;
-                    // Nobody is there to raise it to; it is logged.
-                    quietly(|| drop(raised));
-                }
+) -> Raised {
+    for step in steps {
+        match step {
+            Step::Closing(closing) => drop(closing.await),
+            Step::Abandoned(node, terminal) => {
+                let raised = finish(&node, terminal).await;
+                // Nobody is there to raise it to; it is logged.
+                quietly(|| drop(raised));
             }
         }
-        let raised = finish(&node, terminal).await;
-        node.forget();
-        raised.err().map(|error| Arc::new(Mutex::new(Some(*error))))
-    };
-    // Whoever drives it, the handlers find what surrounded the code that closed the run.
-    let closing = ambient::scope(ambient::current(), closing);
-    let closing: BoxFuture<'static, Raised> = Box::pin(closing.instrument(Span::current()));
-    closing.shared()
+    }
+    let raised = finish(&node, terminal).await;
+    node.forget();
+    raised.err().map(|error| Arc::new(Mutex::new(Some(*error))))
 }
 
 /// Delivers the terminal event. Whatever happens there, the closing goes on: others wait for it.

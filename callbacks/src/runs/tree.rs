@@ -4,15 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use futures_util::FutureExt;
 use tokio::runtime::Handle;
 use tokio::sync::SetOnce;
+use tracing::{Instrument, Span};
 
-use super::closing::{Closing, closing};
+use super::closing::{Closing, Raised, closing};
 use super::kinds::Family;
+use crate::ambient;
 use crate::delivery::{Place, Registry, Sequencer, Site, lock};
 use crate::events::owned::AnyEvent;
 use crate::payload::{ErrorKind, RunError};
-use crate::{EmitError, RunInfo};
+use crate::{BoxFuture, EmitError, RunInfo};
 
 /// A tree of runs: what they have in common.
 pub(crate) struct Tree {
@@ -132,6 +135,8 @@ impl Node {
         self: &Arc<Self>,
         terminal: Terminal,
     ) -> Result<Option<Closing>, EmitError> {
+        // What surrounds this code is asked of code of users, so not under the lock.
+        let (ambient, span) = (ambient::current(), Span::current());
         let mut open = lock(&self.tree.open);
         if !open.is_open(self.key) {
             return Err(EmitError::RunClosed);
@@ -144,7 +149,11 @@ impl Node {
             open.remove(self.key);
             return Ok(None);
         }
+        // Whoever drives it, the handlers find what surrounded the code that closed the run.
         let closing = closing(self.clone(), steps, terminal);
+        let closing: BoxFuture<'static, Raised> =
+            Box::pin(ambient::scope(ambient, closing).instrument(span));
+        let closing = closing.shared();
         if let Some(run) = open.runs.get_mut(&self.key) {
             run.closing = Some(closing.clone());
         }
