@@ -3,18 +3,21 @@
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
+use futures_core::Stream;
 use serde_json::Value;
 
 use crate::ambient;
 use crate::argument::Payload;
-use crate::delivery::{Entry, Place, Reach, Registry, Site, emit};
+use crate::delivery::{Entry, Place, Reach, Registry, Site, emit, flush, places};
 use crate::events::Events;
-use crate::handler::Handler;
+use crate::handler::{Handler, Queue, handler};
 use crate::info::Labels;
 use crate::payload::{Message, ModelParams, RunKind, Serialized};
+use crate::record::{Record, Recording, Sink};
 use crate::runs::{Inputs, Messages, Node, Prompts, Query, Start, ToolInput, Tree};
-use crate::{EmitError, Event, EventSet, Interests, RunInfo};
+use crate::{EmitError, Event, EventSet, FlushReport, Interests, RunInfo};
 
 /// Handlers of any number of event sets, with tags, metadata, and a place in the tree of runs.
 ///
@@ -91,6 +94,101 @@ impl Callbacks {
     pub fn with_local<S: EventSet, H: Handler<S>>(&self, handler: H) -> Self {
         let entry = Entry::new(handler);
         self.change(|registry| registry.with(&entry, Reach::Local))
+    }
+
+    /// With a handler that writes every built-in event into a stream, in order: for a loop that
+    /// reads, a web socket, a test. The stream ends when the last clone of the returned value is
+    /// gone, and all runs that were started from it are.
+    ///
+    /// The queue is one for all run trees. With [`OnFull::Wait`](crate::OnFull::Wait), emissions
+    /// wait for whoever reads; with [`OnFull::DropNewest`](crate::OnFull::DropNewest), who reads
+    /// late misses events, but no start and no terminal event. A stream that is dropped holds up
+    /// nobody.
+    ///
+    /// ```
+    /// use callbacks::events::AnyEvent;
+    /// use callbacks::{Callbacks, LlmResult, Queue, Serialized};
+    /// use futures_util::StreamExt;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// static MODEL: Serialized = Serialized::new("MyModel");
+    ///
+    /// let (callbacks, mut records) = Callbacks::new().record(Queue::bounded(256));
+    /// let run = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]).await?;
+    /// run.new_token("Because.").await?;
+    /// run.end(|| LlmResult::from_text("Because.")).await?;
+    /// drop(callbacks);
+    ///
+    /// let mut tokens = Vec::new();
+    /// while let Some(record) = records.next().await {
+    ///     if let AnyEvent::LlmNewToken(event) = record.event() {
+    ///         tokens.push(event.token.to_owned());
+    ///     }
+    /// }
+    /// assert_eq!(tokens, ["Because."]);
+    /// # Ok::<(), callbacks::EmitError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn record(
+        &self,
+        queue: Queue,
+    ) -> (Self, impl Stream<Item = Record> + Send + Unpin + use<>) {
+        self.record_set(queue)
+    }
+
+    /// Like [`record`](Self::record), for the events of another set.
+    pub fn record_set<S: EventSet>(
+        &self,
+        queue: Queue,
+    ) -> (Self, impl Stream<Item = Record<S>> + Send + Unpin + use<S>) {
+        let (sink, records) = Sink::new(places(queue));
+        let recording = handler(Arc::new(Recording)).background(queue);
+        let entry = Entry::with_sink(recording, Some(sink));
+        (
+            self.change(|registry| registry.with(&entry, Reach::Inherited)),
+            records,
+        )
+    }
+
+    /// Waits until all events have arrived that are on their way to the handlers of this value:
+    /// those on lanes and in background queues, of closing runs, and those put off inside of
+    /// callbacks; whoever emitted them. What is emitted later is not waited for. It waits no longer
+    /// than the timeout, and then says what became of everything.
+    ///
+    /// Call it before the program ends. Inside a callback it does not wait, for it could wait for
+    /// itself. It does not wait for whoever reads [records](Self::record); what is not read yet is
+    /// reported as pending.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use callbacks::{Callbacks, LlmResult, Queue, Serialized, callback_handler, handler};
+    ///
+    /// struct Audit;
+    ///
+    /// #[callback_handler]
+    /// impl Audit {
+    ///     async fn on_llm_end(&self, response: &LlmResult) { /* write it to a database */ }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// static MODEL: Serialized = Serialized::new("MyModel");
+    ///
+    /// let audit = handler(Audit).background(Queue::bounded(1024)).named("audit");
+    /// let callbacks = Callbacks::new().with(audit);
+    /// let run = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]).await?;
+    /// run.end(|| LlmResult::from_text("Because.")).await?;
+    ///
+    /// let report = callbacks.flush(Duration::from_secs(5)).await;
+    /// assert!(report.is_complete(), "{report:?}");
+    /// assert_eq!(report.handler("audit").unwrap().delivered, 1);
+    /// # Ok::<(), callbacks::EmitError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn flush(&self, timeout: Duration) -> impl Future<Output = FlushReport> + Send + use<> {
+        flush(self.registry().ledgers(), timeout)
     }
 
     /// With a tag, for all runs started from this value and all runs inside them.
@@ -311,7 +409,7 @@ impl RefUnwindSafe for Callbacks {}
 
 impl Site for Inner {
     fn place(&self) -> Place<'_> {
-        let registry = &*self.registry;
+        let registry = &self.registry;
         match &self.origin {
             Origin::Inside(node) => Place {
                 registry,

@@ -12,15 +12,18 @@ mod info;
 mod interests;
 mod macros;
 mod payload;
+mod record;
 mod runs;
 mod set;
 
 pub use argument::{IntoMessages, Payload};
 pub use builtin::events;
 pub use callbacks::Callbacks;
+pub use delivery::{FlushReport, HandlerReport};
 pub use error::EmitError;
 pub use handler::{
-    BoxError, BoxFuture, Configured, Deliver, Handler, IntoOutcome, Outcome, Registered, handler,
+    BoxError, BoxFuture, Configured, Deliver, Handler, IntoOutcome, OnFull, Outcome, Queue,
+    Registered, handler,
 };
 pub use info::{ParseRunIdError, Run, RunId, RunInfo};
 pub use interests::Interests;
@@ -30,6 +33,7 @@ pub use payload::{
     LlmResult, Message, Metadata, ModelParams, RetryState, Role, RunError, RunKind, Serialized,
     TokenUsage, ToolCall, ToolCallChunk, buffer_string,
 };
+pub use record::Record;
 pub use runs::{
     Chain, ChainRun, Failing, Inputs, Kind, Llm, LlmRun, Messages, Opening, Prompts, Query,
     Retriever, RetrieverRun, RunGuard, Start, Starting, Tool, ToolInput, ToolRun,

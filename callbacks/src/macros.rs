@@ -44,7 +44,12 @@
 /// logged through `tracing`; the run goes on, unless the handler was registered with
 /// [`raise_errors`](crate::Configured::raise_errors).
 ///
-/// A method must not wait for an emission in the run tree of its own event: it would wait for itself.
+/// A method may emit events, start runs and end them, in its own run tree and in others. Inside it
+/// nothing waits, so that nothing waits for itself: an emission is put off, and gives `Ok` at once; a
+/// start gives the run at once, an end has been set off. All that is put off in a run tree is
+/// delivered in order, once the event that the method was called for has reached all its handlers,
+/// and before anything that is emitted there later. A handler is never called in the middle of one of
+/// its own methods.
 ///
 /// # Arguments
 ///

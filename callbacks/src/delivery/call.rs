@@ -2,177 +2,269 @@
 //! neither the run nor another handler notices, unless the handler is one whose errors are raised.
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::thread;
 
+use super::callback;
+use super::deferred::Turn;
 use super::dispatcher::Entry;
+use super::ledger::{Receipt, Trouble};
+use super::waiting::{Verdict, Waiting};
 use crate::handler::Outcome;
 use crate::{BoxError, BoxFuture, EmitError, EventSet, Run, RunInfo};
 
-/// A failure that is to reach the emitter, of the handler with this id.
-pub(super) struct Failure {
-    pub(super) id: usize,
-    pub(super) error: EmitError,
-}
-
-/// The failures of one emission that are to reach the emitter: next to nothing while there are
-/// none.
+/// What calls leave behind for their emission: next to nothing, mostly.
 #[derive(Default)]
-#[allow(
-    clippy::box_collection,
-    reason = "a pointer that is null costs less than a `Vec`"
-)]
-pub(super) struct Failures(Option<Box<Vec<Failure>>>);
+pub(super) struct Aftermath(Option<Box<Left>>);
 
-impl From<Option<Failure>> for Failures {
-    fn from(failure: Option<Failure>) -> Self {
-        Self(failure.map(|failure| Box::new(vec![failure])))
-    }
+#[derive(Default)]
+struct Left {
+    /// What is to reach the emitter, with the id of the handler.
+    failures: Vec<(usize, EmitError)>,
+    /// What was put off.
+    turns: Vec<Turn>,
 }
 
-impl Failures {
+impl Aftermath {
     pub(super) fn add(&mut self, others: Self) {
         if let Some(others) = others.0 {
-            self.0.get_or_insert_default().extend(*others);
+            let left = self.0.get_or_insert_default();
+            left.failures.extend(others.failures);
+            left.turns.extend(others.turns);
         }
     }
 
-    /// That of the handler which comes first in `order`.
+    fn owe(&mut self, turns: Vec<Turn>) {
+        self.0.get_or_insert_default().turns.extend(turns);
+    }
+
+    pub(super) fn is_nothing(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// What was put off, to be waited for.
+    pub(super) fn take_turns(&mut self) -> Vec<Turn> {
+        let left = self.0.as_mut();
+        left.map_or_else(Vec::new, |left| std::mem::take(&mut left.turns))
+    }
+
+    /// The failure of the handler that comes first in `order`.
     #[inline]
     pub(super) fn raise(self, order: &[usize]) -> Result<(), Box<EmitError>> {
         match self.0 {
-            Some(failures) => first(*failures, order).map_or(Ok(()), Err),
+            Some(left) => first(left.failures, order).map_or(Ok(()), Err),
             None => Ok(()),
         }
     }
 }
 
 #[cold]
-fn first(mut failures: Vec<Failure>, order: &[usize]) -> Option<Box<EmitError>> {
-    failures.sort_by_key(|failure| order.iter().position(|id| *id == failure.id));
+fn first(mut failures: Vec<(usize, EmitError)>, order: &[usize]) -> Option<Box<EmitError>> {
+    failures.sort_by_key(|(failed, _)| order.iter().position(|id| id == failed));
     let mut failures = failures.into_iter();
     let first = failures.next();
     failures.for_each(|failure| quietly(|| drop(failure)));
-    first.map(|failure| Box::new(failure.error))
+    first.map(|(_, error)| Box::new(error))
+}
+
+/// Handlers to be called, and their receipts if there are any.
+pub(super) struct Calls<'a, 'r, S: EventSet> {
+    pub(super) entries: &'a [Arc<Entry<S>>],
+    pub(super) receipts: &'r mut [Option<Receipt>],
+}
+
+impl<'a, S: EventSet> Calls<'a, '_, S> {
+    /// Calls one after another, whatever each does. Panics are caught around all at once: to catch
+    /// those of each costs as much as to call it.
+    fn each(
+        &mut self,
+        run: &Run<'_>,
+        event: u32,
+        aftermath: &mut Aftermath,
+        mut call: impl FnMut(&'a Entry<S>, &mut [Option<Receipt>]) -> Outcome,
+    ) {
+        let mut rest = self.entries.iter();
+        loop {
+            let receipts = &mut *self.receipts;
+            let calls = || rest.try_for_each(|entry| call(entry, receipts));
+            let outcome = callback::call(calls, |turns| aftermath.owe(turns));
+            let Err(error) = outcome.unwrap_or_else(panicked) else {
+                break;
+            };
+            let at = self.entries.len() - rest.len() - 1;
+            let called = Called::new(&self.entries[at], run, event);
+            called.fail(error, Trouble::Failed, aftermath);
+            take(self.receipts, at)
+                .into_iter()
+                .for_each(Receipt::counted);
+        }
+        let left = self.receipts.iter_mut().filter_map(Option::take);
+        left.for_each(Receipt::delivered);
+    }
+}
+
+fn take(receipts: &mut [Option<Receipt>], at: usize) -> Option<Receipt> {
+    receipts.get_mut(at).and_then(Option::take)
 }
 
 /// Calls the sync methods, in order.
 pub(super) fn call_all<S: EventSet>(
-    entries: &[Arc<Entry<S>>],
+    mut calls: Calls<'_, '_, S>,
     run: &Run<'_>,
     event: &S::Ref<'_>,
-    failures: &mut Failures,
+    aftermath: &mut Aftermath,
 ) {
-    if entries.is_empty() {
+    if calls.entries.is_empty() {
         return;
     }
-    let call = |entry: &Entry<S>| entry.delivery.deliver(run, event);
-    each(entries, run, S::index(event), failures, call);
+    calls.each(run, S::index(event), aftermath, |entry, _| {
+        entry.delivery.deliver(run, event)
+    });
 }
 
 /// Polls the async methods once, in order. Those that are not ready are left to wait for.
 pub(super) fn poll_all<'a, 'e: 'a, S: EventSet>(
-    entries: &'a [Arc<Entry<S>>],
+    mut calls: Calls<'a, '_, S>,
     run: &'a Run<'e>,
     event: &'a S::Ref<'e>,
+    aftermath: &mut Aftermath,
+    waiting: &mut Vec<Waiting<'a, S>>,
     cx: &mut Context<'_>,
-    failures: &mut Failures,
-    mut left: impl FnMut(AsyncCall<'a, S>),
 ) {
-    let index = S::index(event);
-    each(entries, run, index, failures, |entry| {
+    let (index, mut at) = (S::index(event), 0);
+    calls.each(run, index, aftermath, |entry, receipts| {
+        at += 1;
         let mut future = entry.delivery.deliver_async(run, event);
         if let Poll::Ready(outcome) = future.as_mut().poll(cx) {
             return outcome;
         }
-        left(AsyncCall {
-            entry,
-            info: run.info(),
-            event: index,
+        waiting.push(Waiting::call(AsyncCall {
+            called: Called::new(entry, run, index),
+            receipt: take(receipts, at - 1),
             future: Some(future),
-        });
+        }));
         Ok(())
     });
 }
 
-/// Calls one after another, whatever each does. Panics are caught around all at once: to catch
-/// those of each costs as much as to call it.
-fn each<'a, S: EventSet>(
-    entries: &'a [Arc<Entry<S>>],
+/// Calls a sync method on a lane. After the verdict that it took too long, nobody asks any more how
+/// it went.
+pub(super) fn call_lane<S: EventSet>(
+    entry: &Entry<S>,
     run: &Run<'_>,
-    event: u32,
-    failures: &mut Failures,
-    mut call: impl FnMut(&'a Entry<S>) -> Outcome,
-) {
-    let mut rest = entries.iter();
-    loop {
-        let calls = || rest.try_for_each(|entry| call(entry));
-        let outcome = catch_unwind(AssertUnwindSafe(calls)).unwrap_or_else(panicked);
-        let Err(error) = outcome else { return };
-        let failed = &entries[entries.len() - rest.len() - 1];
-        failures.add(failed.fail(error, run.info(), event).into());
+    event: &S::Ref<'_>,
+    receipt: Receipt,
+    verdict: Option<&Verdict>,
+) -> Aftermath {
+    let mut aftermath = Aftermath::default();
+    let call = || entry.delivery.deliver(run, event);
+    let outcome = callback::call(call, |turns| aftermath.owe(turns));
+    match outcome.unwrap_or_else(panicked) {
+        late if !verdict.is_none_or(Verdict::claim) => {
+            receipt.counted();
+            quietly(|| drop(late));
+        }
+        Ok(()) => receipt.delivered(),
+        Err(error) => {
+            let called = Called::new(entry, run, S::index(event));
+            called.fail(error, Trouble::Failed, &mut aftermath);
+            receipt.counted();
+        }
     }
+    aftermath
 }
 
-impl<S: EventSet> Entry<S> {
-    /// A failure is logged once, here, and passed on if it is to be raised.
+/// A handler, and what it was called for.
+pub(super) struct Called<'a, S: EventSet> {
+    pub(super) entry: &'a Entry<S>,
+    info: &'a RunInfo,
+    event: u32,
+}
+
+impl<'a, S: EventSet> Called<'a, S> {
+    pub(super) fn new(entry: &'a Entry<S>, run: &Run<'a>, event: u32) -> Self {
+        let info = run.info();
+        Self { entry, info, event }
+    }
+
+    /// A failure is counted and logged once, here, and passed on if it is to be raised.
     #[cold]
-    pub(super) fn fail(&self, error: BoxError, info: &RunInfo, event: u32) -> Option<Failure> {
-        let method = self.delivery.method(event);
+    pub(super) fn fail(&self, error: BoxError, trouble: Trouble, aftermath: &mut Aftermath) {
+        let Self { entry, info, event } = self;
+        let method = entry.delivery.method(*event);
+        entry.ledger.count(trouble);
         // The error and the subscriber are code of users, too.
         quietly(|| {
             tracing::error!(
-                handler = &*self.name,
+                handler = entry.ledger.name(),
                 method = method,
                 run = %info.id(),
                 error = &*error as &dyn std::error::Error,
                 "a callback handler failed",
             );
         });
-        if !self.options.raise_errors {
+        if !entry.options.raise_errors {
             quietly(|| drop(error));
-            return None;
+            return;
         }
-        Some(Failure {
-            id: self.id,
-            error: EmitError::Raised {
-                handler: self.name.clone().into_owned(),
-                event: method,
-                source: error,
-            },
-        })
+        let error = EmitError::Raised {
+            handler: entry.ledger.name().to_owned(),
+            event: method,
+            source: error,
+        };
+        let left = aftermath.0.get_or_insert_default();
+        left.failures.push((entry.id, error));
     }
 }
 
 /// An async method that waits.
 pub(super) struct AsyncCall<'a, S: EventSet> {
-    pub(super) entry: &'a Entry<S>,
-    info: &'a RunInfo,
-    event: u32,
-    /// Taken where this is dropped.
+    pub(super) called: Called<'a, S>,
+    receipt: Option<Receipt>,
+    /// Taken where it ends.
     future: Option<BoxFuture<'a, Outcome>>,
 }
 
-impl<S: EventSet> Future for AsyncCall<'_, S> {
-    type Output = Option<Failure>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Failure>> {
+impl<S: EventSet> AsyncCall<'_, S> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, aftermath: &mut Aftermath) -> Poll<()> {
         let Some(future) = &mut self.future else {
-            return Poll::Ready(None);
+            return Poll::Ready(());
         };
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        let outcome = polled.unwrap_or_else(|panic| Poll::Ready(panicked(panic)));
-        outcome.map(|outcome| self.entry.fail(outcome.err()?, self.info, self.event))
+        let poll = || future.as_mut().poll(cx);
+        let polled = callback::call(poll, |turns| aftermath.owe(turns));
+        let outcome = match polled {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(outcome)) => outcome,
+            Err(panic) => panicked(panic),
+        };
+        match outcome {
+            Ok(()) => self.leave().into_iter().for_each(Receipt::delivered),
+            Err(error) => self.fail(error, Trouble::Failed, aftermath),
+        }
+        Poll::Ready(())
+    }
+
+    pub(super) fn fail(&mut self, error: BoxError, trouble: Trouble, aftermath: &mut Aftermath) {
+        let receipt = self.leave();
+        self.called.fail(error, trouble, aftermath);
+        receipt.into_iter().for_each(Receipt::counted);
+    }
+
+    /// What a method leaves behind where it waited is code of users, too.
+    fn leave(&mut self) -> Option<Receipt> {
+        let future = self.future.take();
+        quietly(|| drop(future));
+        self.receipt.take()
     }
 }
 
 impl<S: EventSet> Drop for AsyncCall<'_, S> {
-    /// What a method leaves behind where it waited is code of users, too.
+    /// Nobody waits for it any longer.
     fn drop(&mut self) {
-        let future = self.future.take();
-        quietly(|| drop(future));
+        if self.future.is_some() && self.leave().is_none() {
+            self.called.entry.ledger.count(Trouble::Dropped);
+        }
     }
 }
 
@@ -188,10 +280,16 @@ fn panicked(panic: Box<dyn Any + Send>) -> Outcome {
     Err(error.into())
 }
 
-/// Runs what nobody waits for an answer of, and lets no panic of it out.
+/// Runs code of users that nobody waits for an answer of, such as dropping what is theirs. No panic
+/// of it gets out, and what it emits is put off.
 pub(crate) fn quietly(run: impl FnOnce()) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
-        // To drop it could panic again.
+    // What is put off is handed on.
+    forget(callback::call(run, drop));
+}
+
+/// To drop a panic could panic again.
+pub(super) fn forget(outcome: thread::Result<()>) {
+    if let Err(panic) = outcome {
         std::mem::forget(panic);
     }
 }

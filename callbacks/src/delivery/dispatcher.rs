@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::handler::{Handler, Narrowed, Options, Registered};
+use super::ledger::Ledger;
+use crate::handler::{Handler, Narrowed, Options, Queue, Registered};
+use crate::record::Sink;
 use crate::{Deliver, EventSet, Interests};
 
 /// One registered handler.
@@ -13,15 +15,21 @@ pub(crate) struct Entry<S: EventSet> {
     /// The address of the handler: one handler, however often registered, is one entry and has one
     /// lane in a run tree.
     pub(crate) id: usize,
-    pub(crate) name: Cow<'static, str>,
+    pub(crate) ledger: Arc<Ledger>,
     pub(crate) delivery: Arc<dyn Deliver<S> + Send + Sync>,
     pub(crate) options: Options,
+    /// Where its events go instead of being handled here.
+    pub(crate) sink: Option<Sink<S>>,
     plain: Interests,
     futures: Interests,
 }
 
 impl<S: EventSet> Entry<S> {
     pub(crate) fn new(handler: impl Handler<S>) -> Arc<Self> {
+        Self::with_sink(handler, None)
+    }
+
+    pub(crate) fn with_sink(handler: impl Handler<S>, sink: Option<Sink<S>>) -> Arc<Self> {
         let Registered {
             delivery, options, ..
         } = handler.register();
@@ -38,7 +46,8 @@ impl<S: EventSet> Entry<S> {
         let delivery = S::adapt(delivery);
         Arc::new(Self {
             id,
-            name,
+            ledger: Ledger::new(name, sink.is_none()),
+            sink,
             plain: delivery.interests().without(options.except),
             futures: delivery.async_interests().without(options.except),
             delivery,
@@ -55,6 +64,8 @@ pub(crate) struct Route<S: EventSet> {
     pub(crate) lanes: Vec<Arc<Entry<S>>>,
     /// Async methods.
     pub(crate) futures: Vec<Arc<Entry<S>>>,
+    /// Those who are called in the background, whatever their methods.
+    pub(crate) background: Vec<Background<S>>,
     /// The ids of all handlers, in registration order.
     pub(crate) order: Arc<[usize]>,
 }
@@ -62,8 +73,23 @@ pub(crate) struct Route<S: EventSet> {
 impl<S: EventSet> Route<S> {
     /// Whether there is nothing to wait for.
     pub(super) fn is_inline(&self) -> bool {
-        self.lanes.is_empty() && self.futures.is_empty()
+        self.futures.is_empty() && !self.is_queued()
     }
+
+    /// Whether the event is queued for anybody.
+    pub(super) fn is_queued(&self) -> bool {
+        !self.lanes.is_empty() || !self.background.is_empty()
+    }
+}
+
+/// A handler whose events are queued, and not waited for.
+pub(crate) struct Background<S: EventSet> {
+    pub(crate) entry: Arc<Entry<S>>,
+    pub(crate) queue: Queue,
+    /// Whether it has a sync method for the event.
+    pub(crate) call: bool,
+    /// Whether it has an async method for the event.
+    pub(crate) task: bool,
 }
 
 /// The handlers of one set. It never changes: a change makes another one.
@@ -87,12 +113,17 @@ impl<S: EventSet> Dispatcher<S> {
             listeners.cloned().collect::<Vec<_>>()
         };
         let order: Arc<[usize]> = entries.iter().map(|entry| entry.id).collect();
+        let awaited = |entry: &Entry<S>, of: Interests, event| {
+            of.contains(event) && entry.options.background.is_none()
+        };
+        let plain = |entry: &Entry<S>, event| awaited(entry, entry.plain, event);
         let routes = (0u32..)
             .take(S::METHODS.len())
             .map(|event| Route {
-                inline: listeners(&|entry| entry.plain.contains(event) && entry.options.inline),
-                lanes: listeners(&|entry| entry.plain.contains(event) && !entry.options.inline),
-                futures: listeners(&|entry| entry.futures.contains(event)),
+                inline: listeners(&|entry| plain(entry, event) && entry.options.inline),
+                lanes: listeners(&|entry| plain(entry, event) && !entry.options.inline),
+                futures: listeners(&|entry| awaited(entry, entry.futures, event)),
+                background: background(&entries, event),
                 order: order.clone(),
             })
             .collect();
@@ -105,6 +136,11 @@ impl<S: EventSet> Dispatcher<S> {
             routes,
             interests,
         }
+    }
+
+    /// The counts of all handlers.
+    pub(crate) fn ledgers(&self) -> impl Iterator<Item = &Arc<Ledger>> {
+        self.entries.iter().map(|entry| &entry.ledger)
     }
 
     /// These, then those of the other.
@@ -122,9 +158,23 @@ impl<S: EventSet> Dispatcher<S> {
     }
 }
 
+fn background<S: EventSet>(entries: &[Arc<Entry<S>>], event: u32) -> Vec<Background<S>> {
+    let listening = |entry: &Arc<Entry<S>>| {
+        let (call, task) = (entry.plain.contains(event), entry.futures.contains(event));
+        let queue = entry.options.background.filter(|_| call || task)?;
+        Some(Background {
+            entry: entry.clone(),
+            queue,
+            call,
+            task,
+        })
+    };
+    entries.iter().filter_map(listening).collect()
+}
+
 impl<S: EventSet> fmt::Debug for Dispatcher<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.entries.iter().map(|entry| &entry.name);
+        let names = self.entries.iter().map(|entry| entry.ledger.name());
         f.debug_list().entries(names).finish()
     }
 }

@@ -1,35 +1,59 @@
-//! A lane: the ordered queue through which one sync handler is called for one run tree, one event
-//! after another, on whatever worker thread has the lane at the moment.
+//! A lane: the ordered queue through which one handler is called for one run tree away from its
+//! emissions, one event after another: a sync method by whatever worker thread has the lane at the
+//! moment, an async one in a task that has it.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, OnceLock};
 
-use super::call::quietly;
-use super::{lock, workers};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
-/// A call of a handler with an event, which is told its number.
-pub(super) type Job = Box<dyn FnOnce(u64) + Send>;
+use super::call::forget;
+use super::ledger::Receipt;
+use super::{lock, room, task, workers};
+use crate::BoxFuture;
+use crate::handler::Queue;
+
+/// A call of a handler with an event.
+pub(super) enum Job {
+    /// Of a sync method.
+    Call(Call),
+    /// Of an async method, on this runtime.
+    Task(Option<Handle>, Start),
+}
+
+pub(super) type Call = Box<dyn FnOnce(Numbered) + Send>;
+pub(super) type Start = Box<dyn FnOnce(Numbered) -> BoxFuture<'static, ()> + Send>;
+
+/// What an event is given where it is queued.
+pub(super) struct Numbered {
+    pub(super) seq: u64,
+    pub(super) receipt: Receipt,
+}
 
 /// After so many jobs a lane goes to the end of the line, if others wait.
-const TURN: usize = 64;
+pub(super) const TURN: usize = 64;
 
 #[derive(Default)]
 pub(super) struct Lane {
-    queue: Mutex<Queue>,
+    line: Mutex<Line>,
+    /// The places that are free, if the lane is a bounded queue.
+    places: OnceLock<Arc<Semaphore>>,
 }
 
 #[derive(Default)]
-struct Queue {
+struct Line {
     jobs: VecDeque<Slot>,
-    /// How many jobs have left the queue: the ticket of the job in front.
+    /// How many jobs have left the line: the ticket of the job in front.
     taken: u64,
-    /// Whether a worker has the lane, or will have it.
+    /// Whether somebody has the lane, or will have it.
     scheduled: bool,
 }
 
 struct Slot {
-    seq: u64,
     job: Job,
+    numbered: Numbered,
     /// A job is queued before the inline handlers are called for its event, and runs after them.
     released: bool,
 }
@@ -41,45 +65,113 @@ pub(crate) struct Ticket {
     number: u64,
 }
 
+/// What is next in a lane, for a worker or for a task that has it.
+pub(super) enum Next<T> {
+    Job(T, Numbered),
+    /// The lane goes on elsewhere.
+    Elsewhere,
+    /// Nothing: the lane is let go.
+    Nothing,
+}
+
 impl Lane {
     /// Queues a job, which stays where it is while the ticket lives.
-    pub(super) fn push(self: &Arc<Self>, seq: u64, job: Job) -> Ticket {
-        let mut queue = lock(&self.queue);
-        let number = queue.taken + queue.jobs.len() as u64;
-        queue.jobs.push_back(Slot {
-            seq,
+    pub(super) fn push(self: &Arc<Self>, numbered: Numbered, job: Job) -> Ticket {
+        let mut line = lock(&self.line);
+        let number = line.taken + line.jobs.len() as u64;
+        line.jobs.push_back(Slot {
             job,
+            numbered,
             released: false,
         });
-        drop(queue);
+        drop(line);
         Ticket {
             lane: self.clone(),
             number,
         }
     }
 
-    /// Whether there is nothing in it, and no worker at it.
-    pub(super) fn is_idle(&self) -> bool {
-        let queue = lock(&self.queue);
-        queue.jobs.is_empty() && !queue.scheduled
+    /// The free places of the lane, as a queue like this.
+    pub(super) fn places(&self, queue: Queue) -> &Arc<Semaphore> {
+        self.places.get_or_init(|| room::places(queue))
     }
 
-    /// Runs jobs until none is left that may run, or its turn is over. Returns whether it has to
-    /// have another turn.
-    pub(super) fn run(&self) -> bool {
+    /// Whether there is nothing in it, and nobody at it or about to come.
+    pub(super) fn is_idle(&self) -> bool {
+        let line = lock(&self.line);
+        let places = self.places.get();
+        let wanted = places.is_some_and(|places| Arc::strong_count(places) > 1);
+        line.jobs.is_empty() && !line.scheduled && !wanted
+    }
+
+    /// Runs jobs until none is left that may run here, or the lane's turn is over. Returns whether
+    /// it has to have another turn.
+    pub(super) fn run(self: &Arc<Self>) -> bool {
         for _ in 0..TURN {
-            let Some(Slot { seq, job, .. }) = lock(&self.queue).next() else {
-                return false;
-            };
-            // A job catches the panics of the handler's method. This is for what else a user's code
-            // does here, such as dropping the handler.
-            quietly(|| job(seq));
+            match self.next(Job::call) {
+                // A job catches the panics of the handler's method. This is for what else a user's
+                // code does here, such as entering a span.
+                Next::Job(call, numbered) => {
+                    forget(catch_unwind(AssertUnwindSafe(|| call(numbered))));
+                }
+                Next::Elsewhere => {
+                    self.go_on();
+                    return false;
+                }
+                Next::Nothing => return false,
+            }
         }
         true
     }
+
+    /// Takes the job in front, if it is of this sort.
+    pub(super) fn next<T>(&self, sort: impl FnOnce(Job) -> Result<T, Job>) -> Next<T> {
+        let mut line = lock(&self.line);
+        let Some(slot) = line.next() else {
+            return Next::Nothing;
+        };
+        match sort(slot.job) {
+            Ok(job) => Next::Job(job, slot.numbered),
+            Err(job) => {
+                line.put_back(Slot { job, ..slot });
+                Next::Elsewhere
+            }
+        }
+    }
+
+    /// Gives the lane to a worker or a task, whichever is next.
+    pub(super) fn go_on(self: &Arc<Self>) {
+        let runtime = match lock(&self.line).jobs.front() {
+            Some(Slot {
+                job: Job::Task(runtime, _),
+                ..
+            }) => Some(runtime.clone()),
+            _ => None,
+        };
+        match runtime {
+            Some(runtime) => task::spawn(self.clone(), runtime.as_ref()),
+            None => workers::schedule(self.clone()),
+        }
+    }
 }
 
-impl Queue {
+impl Job {
+    fn call(self) -> Result<Call, Self> {
+        match self {
+            Self::Call(call) => Ok(call),
+            task @ Self::Task(..) => Err(task),
+        }
+    }
+
+    pub(super) fn task(self) -> Result<(Option<Handle>, Start), Self> {
+        match self {
+            Self::Task(runtime, start) => Ok((runtime, start)),
+            call @ Self::Call(_) => Err(call),
+        }
+    }
+}
+
+impl Line {
     fn next(&mut self) -> Option<Slot> {
         if !self.ready() {
             self.scheduled = false;
@@ -89,6 +181,11 @@ impl Queue {
         self.jobs.pop_front()
     }
 
+    fn put_back(&mut self, slot: Slot) {
+        self.taken -= 1;
+        self.jobs.push_front(slot);
+    }
+
     fn ready(&self) -> bool {
         self.jobs.front().is_some_and(|slot| slot.released)
     }
@@ -96,16 +193,16 @@ impl Queue {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut queue = lock(&self.lane.queue);
-        let index = usize::try_from(self.number - queue.taken);
-        if let Some(slot) = index.ok().and_then(|index| queue.jobs.get_mut(index)) {
+        let mut line = lock(&self.lane.line);
+        let index = usize::try_from(self.number - line.taken);
+        if let Some(slot) = index.ok().and_then(|index| line.jobs.get_mut(index)) {
             slot.released = true;
         }
         // What is released behind a job that is not is scheduled when that one is.
-        if queue.ready() && !queue.scheduled {
-            queue.scheduled = true;
-            drop(queue);
-            workers::schedule(self.lane.clone());
+        if line.ready() && !line.scheduled {
+            line.scheduled = true;
+            drop(line);
+            self.lane.go_on();
         }
     }
 }

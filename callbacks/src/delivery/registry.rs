@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::dispatcher::{Dispatcher, Entry, Route};
+use super::ledger::Ledger;
 use crate::info::Labels;
 use crate::{Event, EventSet, Interests};
 
@@ -48,12 +49,18 @@ impl Slot {
 trait AnyDispatcher: Any + Debug + Send + Sync {
     /// Its handlers and those of another dispatcher of the same set.
     fn merged(&self, other: &dyn AnyDispatcher) -> Option<Slot>;
+
+    fn ledgers(&self) -> Vec<Arc<Ledger>>;
 }
 
 impl<S: EventSet> AnyDispatcher for Dispatcher<S> {
     fn merged(&self, other: &dyn AnyDispatcher) -> Option<Slot> {
         let other = (other as &dyn Any).downcast_ref::<Self>()?;
         Some(Slot::new(self.merged(other)))
+    }
+
+    fn ledgers(&self) -> Vec<Arc<Ledger>> {
+        self.ledgers().cloned().collect()
     }
 }
 
@@ -129,6 +136,14 @@ impl Registry {
     pub(crate) fn handlers(&self) -> Vec<&dyn Debug> {
         let handlers = self.sets.iter().map(|slot| &slot.dispatcher);
         handlers.map(|handlers| handlers as &dyn Debug).collect()
+    }
+
+    /// The counts of all handlers.
+    pub(crate) fn ledgers(&self) -> Vec<Arc<Ledger>> {
+        let handlers = self.sets.iter();
+        handlers
+            .flat_map(|slot| slot.dispatcher.ledgers())
+            .collect()
     }
 
     pub(crate) fn labels(&self) -> &Arc<Labels> {

@@ -5,17 +5,26 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::lane::{Job, Lane, Ticket};
+use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
+
+use super::deferred::Deferred;
+use super::dispatcher::Background;
+use super::lane::{Job, Lane, Numbered, Ticket};
+use super::ledger::{Ledger, Receipt};
 use super::lock;
+use crate::EventSet;
 
 /// So many lanes a tree keeps without looking for idle ones.
 const KEPT: usize = 16;
 
 /// Numbers the emissions of a run tree and owns its lanes.
-#[derive(Default)]
 pub(crate) struct Sequencer {
     last: AtomicU64,
     lanes: Mutex<Lanes>,
+    pub(crate) deferred: Arc<Deferred>,
+    /// The runtime that the tree was started on.
+    pub(crate) home: Option<Handle>,
 }
 
 #[derive(Default)]
@@ -26,7 +35,34 @@ struct Lanes {
     enough: usize,
 }
 
+/// An event for one handler, to be queued.
+pub(super) struct Queued<'a> {
+    pub(super) ledger: &'a Arc<Ledger>,
+    /// If there is one already.
+    pub(super) receipt: Option<Receipt>,
+    pub(super) to: To,
+}
+
+pub(super) enum To {
+    /// The lane of the entry with this id.
+    Lane(usize, Job),
+    /// Somewhere else. It runs under the lock of the tree, so nothing of a user may be in it.
+    Stream(Box<dyn FnOnce(Numbered) + Send>),
+    /// Nowhere: there is no room.
+    Nowhere,
+}
+
 impl Sequencer {
+    pub(crate) fn new() -> Arc<Self> {
+        let home = Handle::try_current().ok();
+        Arc::new(Self {
+            last: AtomicU64::new(0),
+            lanes: Mutex::default(),
+            deferred: Deferred::new(home.clone()),
+            home,
+        })
+    }
+
     /// The number of an emission that fills no lane; `None` if the run is closed.
     ///
     /// First the number, then the question whether the run is closed: whoever closes it does it the
@@ -38,20 +74,43 @@ impl Sequencer {
         (!closed).then_some(seq)
     }
 
-    /// The number of an emission, with a job queued for each of these handlers. The jobs run once
-    /// their tickets are gone.
-    pub(crate) fn enqueue(
+    /// The number of an emission that is queued for these handlers. What is in a lane runs once its
+    /// ticket is gone.
+    pub(super) fn enqueue(
         &self,
         closed: Option<&AtomicBool>,
-        jobs: Vec<(usize, Job)>,
+        events: Vec<Queued<'_>>,
     ) -> Option<(u64, Vec<Ticket>)> {
-        let mut tickets = Vec::with_capacity(jobs.len());
+        let mut tickets = Vec::with_capacity(events.len());
         let mut lanes = lock(&self.lanes);
         let seq = self.number(closed)?;
-        for (id, job) in jobs {
-            tickets.push(lanes.of(id).push(seq, job));
+        for event in events {
+            let receipt = event.receipt.unwrap_or_else(|| event.ledger.receipt());
+            let numbered = Numbered { seq, receipt };
+            match event.to {
+                To::Lane(id, job) => tickets.push(lanes.of(id).push(numbered, job)),
+                To::Stream(send) => send(numbered),
+                To::Nowhere => drop(numbered),
+            }
         }
         Some((seq, tickets))
+    }
+
+    /// The free places in the queues of these handlers.
+    pub(super) fn places<S: EventSet>(&self, queues: &[Background<S>]) -> Vec<Arc<Semaphore>> {
+        let mut lanes = lock(&self.lanes);
+        let places = queues.iter().map(|to| match &to.entry.sink {
+            Some(sink) => sink.places.clone(),
+            None => lanes.of(to.entry.id).places(to.queue).clone(),
+        });
+        places.collect()
+    }
+
+    /// Waits for what is put off in the tree.
+    pub(crate) async fn turn(&self) {
+        if let Some(turn) = self.deferred.turn() {
+            turn.await;
+        }
     }
 }
 
@@ -75,10 +134,17 @@ mod tests {
     /// Handlers of one request each, emitted to from outside any run, must not pile up.
     #[test]
     fn idle_lanes_go() {
-        let sequencer = Sequencer::default();
+        let sequencer = Sequencer::new();
+        let ledger = Ledger::new("test".into(), true);
         for id in 0..10 * KEPT {
-            let job: Job = Box::new(|_| {});
-            let queued = sequencer.enqueue(None, vec![(id, job)]);
+            let to = To::Lane(id, Job::Call(Box::new(|_| {})));
+            let (ledger, receipt) = (&ledger, None);
+            let event = Queued {
+                ledger,
+                receipt,
+                to,
+            };
+            let queued = sequencer.enqueue(None, vec![event]);
             drop(queued);
             while lock(&sequencer.lanes)
                 .by_entry

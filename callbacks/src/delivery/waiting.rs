@@ -2,6 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,72 +12,136 @@ use tokio::sync::oneshot;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::call::{AsyncCall, Failures};
-use super::dispatcher::Entry;
+use super::call::{Aftermath, AsyncCall, Called};
+use super::deferred::Turn;
+use super::ledger::Trouble;
 use super::runtime::own_runtime;
-use crate::{EventSet, RunInfo};
+use crate::EventSet;
 
-/// A handler that has not answered yet. It is waited for as long as its options allow: then an
-/// async method is dropped where it waits, while a sync one goes on and keeps its lane busy.
+/// A handler that has not answered yet, and what it put off. A handler is waited for as long as its
+/// options allow: then an async method is dropped where it waits, while a sync one goes on and
+/// keeps its lane busy.
 pub(super) struct Waiting<'a, S: EventSet> {
-    answer: Answer<'a, S>,
-    entry: &'a Entry<S>,
-    info: &'a RunInfo,
-    event: u32,
+    answer: Option<Answer<'a, S>>,
     timer: Option<Timer>,
+    /// What was put off; `None` if it is not waited for.
+    turns: Option<Vec<Turn>>,
+    aftermath: Aftermath,
 }
 
 enum Answer<'a, S: EventSet> {
     Call(AsyncCall<'a, S>),
-    Reply(Reply),
+    Reply(Reply, Called<'a, S>),
 }
 
 /// The answer of a lane. Closed without one means that the handler is gone.
-pub(super) type Reply = oneshot::Receiver<Failures>;
+pub(super) struct Reply {
+    pub(super) answer: oneshot::Receiver<Aftermath>,
+    pub(super) verdict: Verdict,
+}
+
+/// Who was first: the method that returned, or the time that was up. There is no question without a
+/// timeout.
+#[derive(Clone)]
+pub(super) struct Verdict(Option<Arc<AtomicBool>>);
+
+impl Verdict {
+    pub(super) fn within(timeout: Option<Duration>) -> Self {
+        Self(timeout.map(|_| Arc::default()))
+    }
+
+    /// Whether nobody was here before.
+    pub(super) fn claim(&self) -> bool {
+        let claimed = self.0.as_ref();
+        claimed.is_none_or(|claimed| !claimed.swap(true, Ordering::AcqRel))
+    }
+}
 
 impl<'a, S: EventSet> Waiting<'a, S> {
-    pub(super) fn call(call: AsyncCall<'a, S>, info: &'a RunInfo, event: u32) -> Self {
-        let entry = call.entry;
-        Self::new(Answer::Call(call), entry, info, event)
+    pub(super) fn call(call: AsyncCall<'a, S>) -> Self {
+        Self::new(Some(Answer::Call(call)))
     }
 
-    pub(super) fn reply(reply: Reply, entry: &'a Entry<S>, info: &'a RunInfo, event: u32) -> Self {
-        Self::new(Answer::Reply(reply), entry, info, event)
+    pub(super) fn reply(reply: Reply, called: Called<'a, S>) -> Self {
+        Self::new(Some(Answer::Reply(reply, called)))
     }
 
-    fn new(answer: Answer<'a, S>, entry: &'a Entry<S>, info: &'a RunInfo, event: u32) -> Self {
-        let timer = None;
+    pub(super) fn turns(turns: Vec<Turn>) -> Self {
+        Self {
+            turns: Some(turns),
+            ..Self::new(None)
+        }
+    }
+
+    fn new(answer: Option<Answer<'a, S>>) -> Self {
         Self {
             answer,
-            entry,
-            info,
-            event,
-            timer,
+            timer: None,
+            turns: None,
+            aftermath: Aftermath::default(),
         }
+    }
+
+    /// Waits for what the handler puts off, too.
+    pub(super) fn follow(&mut self) {
+        self.turns.get_or_insert_default();
+    }
+
+    /// Whether the handler has answered, or is given up.
+    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(answer) = &mut self.answer else {
+            return Poll::Ready(());
+        };
+        let (answered, entry) = match answer {
+            Answer::Call(call) => (call.poll(cx, &mut self.aftermath), call.called.entry),
+            Answer::Reply(reply, called) => {
+                let answered = Pin::new(&mut reply.answer).poll(cx);
+                let add =
+                    |aftermath: Result<_, _>| self.aftermath.add(aftermath.unwrap_or_default());
+                (answered.map(add), called.entry)
+            }
+        };
+        let (Poll::Pending, Some(timeout)) = (answered, entry.options.timeout) else {
+            return answered;
+        };
+        let timer = self.timer.get_or_insert_with(|| Timer::new(timeout));
+        std::task::ready!(timer.poll(cx));
+        let (error, trouble) = (TimedOut(timeout).into(), Trouble::TimedOut);
+        match answer {
+            Answer::Call(call) => call.fail(error, trouble, &mut self.aftermath),
+            // It has answered this moment.
+            Answer::Reply(reply, _) if !reply.verdict.claim() => return Poll::Pending,
+            Answer::Reply(_, called) => called.fail(error, trouble, &mut self.aftermath),
+        }
+        Poll::Ready(())
     }
 }
 
 impl<S: EventSet> Future for Waiting<'_, S> {
-    type Output = Failures;
+    type Output = Aftermath;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Failures> {
-        let answer = match &mut self.answer {
-            Answer::Call(call) => Pin::new(call).poll(cx).map(Failures::from),
-            Answer::Reply(reply) => Pin::new(reply).poll(cx).map(Result::unwrap_or_default),
-        };
-        let (Poll::Pending, Some(timeout)) = (&answer, self.entry.options.timeout) else {
-            return answer;
-        };
-        let timer = self.timer.get_or_insert_with(|| Timer::new(timeout));
-        timer.poll(cx).map(|()| {
-            let error = TimedOut(timeout);
-            self.entry.fail(error.into(), self.info, self.event).into()
-        })
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Aftermath> {
+        let this = &mut *self;
+        if this.poll_answer(cx).is_ready() {
+            this.answer = None;
+        }
+        let turns = this.aftermath.take_turns();
+        let mut waits = this.answer.is_some();
+        // Otherwise they are dropped, which hands them on.
+        if let Some(known) = &mut this.turns {
+            known.extend(turns);
+            known.retain_mut(|turn| Pin::new(turn).poll(cx).is_pending());
+            waits |= !known.is_empty();
+        }
+        if waits {
+            return Poll::Pending;
+        }
+        Poll::Ready(std::mem::take(&mut this.aftermath))
     }
 }
 
 /// A timer of the runtime at hand. Where that has none, or shuts down, one of our own.
-struct Timer {
+pub(super) struct Timer {
     timeout: Duration,
     started: Instant,
     /// Unconstrained: a handler that has used up its task's budget must not stop the clock.
@@ -83,7 +149,7 @@ struct Timer {
 }
 
 impl Timer {
-    fn new(timeout: Duration) -> Self {
+    pub(super) fn new(timeout: Duration) -> Self {
         let here = Handle::try_current().is_ok();
         let here = here.then(|| try_sleep(timeout)).flatten();
         Self {
@@ -93,7 +159,7 @@ impl Timer {
         }
     }
 
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             // Without any timer at all it is better to be too early than never.
             let Some(sleep) = &mut self.sleep else {

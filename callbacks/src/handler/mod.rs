@@ -2,6 +2,7 @@
 
 mod narrowed;
 mod options;
+mod queue;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use options::{Configured, handler};
+pub use queue::{OnFull, Queue};
 
 pub(crate) use narrowed::Narrowed;
 pub(crate) use options::Options;

@@ -3,13 +3,15 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::{Handler, Registered};
+use super::{Handler, Queue, Registered};
 use crate::{EventSet, Interests};
 
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Options {
     /// Sync methods are called on the emitter's thread.
     pub(crate) inline: bool,
+    /// Nobody waits for it: its events are queued.
+    pub(crate) background: Option<Queue>,
     pub(crate) name: Option<Cow<'static, str>>,
     /// Failures reach the emitter.
     pub(crate) raise_errors: bool,
@@ -26,6 +28,7 @@ impl Options {
     fn over(self, within: Self) -> Self {
         Self {
             inline: self.inline || within.inline,
+            background: self.background.or(within.background),
             name: self.name.or(within.name),
             raise_errors: self.raise_errors || within.raise_errors,
             timeout: self.timeout.or(within.timeout),
@@ -75,6 +78,32 @@ impl<H> Configured<H> {
     /// that thread until they return.
     pub fn inline(mut self) -> Self {
         self.options.inline = true;
+        self
+    }
+
+    /// Queues the handler's events, and does not wait until it has handled them: for what is slow
+    /// and nobody needs to wait for. It handles them one after another in each run tree, sync
+    /// methods away from the event loop and async ones on a task of their own.
+    ///
+    /// Its errors are logged and counted, but reach no emitter, whatever
+    /// [`raise_errors`](Self::raise_errors) says; its [`timeout`](Self::timeout) ends its async
+    /// methods. [`Callbacks::flush`](crate::Callbacks::flush) waits for what is in the queue.
+    ///
+    /// ```
+    /// use callbacks::{Callbacks, LlmResult, OnFull, Queue, callback_handler, handler};
+    ///
+    /// struct Audit;
+    ///
+    /// #[callback_handler]
+    /// impl Audit {
+    ///     async fn on_llm_end(&self, response: &LlmResult) { /* write it to a database */ }
+    /// }
+    ///
+    /// let queue = Queue::bounded(1024).on_full(OnFull::Wait);
+    /// let callbacks = Callbacks::new().with(handler(Audit).background(queue));
+    /// ```
+    pub fn background(mut self, queue: Queue) -> Self {
+        self.options.background = Some(queue);
         self
     }
 

@@ -7,26 +7,50 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
-use futures_util::future::Shared;
-use tokio::runtime::Handle;
 
 use super::tree::{Node, Step};
-use crate::delivery::{Place, Site, deliver, own_runtime, quietly};
+use crate::delivery::{
+    Driven, Place, Prepared, Receipts, Site, Turn, deliver, hand_on, inside, owe, poll_once_more,
+    quietly,
+};
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
-use crate::{BoxFuture, EmitError, EventSet};
+use crate::{EmitError, EventSet};
 
-pub(super) type Closing = Shared<BoxFuture<'static, Raised>>;
+pub(super) type Closing = Driven<Raised>;
 
 /// The error that the terminal event raised, for whoever closed the run.
 pub(super) type Raised = Option<Arc<Mutex<Option<EmitError>>>>;
 
-/// Closes the runs that have to close before, then the run itself.
+/// A terminal event on its way to the handlers that listen to it.
+pub(super) struct Terminal {
+    event: Arc<AnyEvent>,
+    receipts: Box<Receipts>,
+}
+
+impl Terminal {
+    /// `None` if nobody listens to it.
+    pub(super) fn new(node: &Node, event: AnyEvent) -> Option<Self> {
+        let index = Events::index(&Events::view(&event));
+        let route = node.registry.route::<Events>(index)?;
+        Some(Self {
+            receipts: Box::new(Receipts::of(route)),
+            event: Arc::new(event),
+        })
+    }
+}
+
+/// Closes the runs that have to close before, then the run itself. What was put off before comes
+/// before.
 pub(super) async fn closing(
     node: Arc<Node>,
+    turn: Option<Turn>,
     steps: Vec<Step>,
-    terminal: Option<Arc<AnyEvent>>,
+    terminal: Option<Terminal>,
 ) -> Raised {
+    if let Some(turn) = turn {
+        turn.await;
+    }
     for step in steps {
         match step {
             Step::Closing(closing) => drop(closing.await),
@@ -43,7 +67,7 @@ pub(super) async fn closing(
 }
 
 /// Delivers the terminal event. Whatever happens there, the closing goes on: others wait for it.
-async fn finish(node: &Node, terminal: Option<Arc<AnyEvent>>) -> Result<(), Box<EmitError>> {
+async fn finish(node: &Node, terminal: Option<Terminal>) -> Result<(), Box<EmitError>> {
     let finished = AssertUnwindSafe(deliver_terminal(node, terminal)).catch_unwind();
     finished.await.unwrap_or_else(|panic| {
         quietly(|| drop(panic));
@@ -52,27 +76,42 @@ async fn finish(node: &Node, terminal: Option<Arc<AnyEvent>>) -> Result<(), Box<
     })
 }
 
-async fn deliver_terminal(
-    node: &Node,
-    terminal: Option<Arc<AnyEvent>>,
-) -> Result<(), Box<EmitError>> {
+async fn deliver_terminal(node: &Node, terminal: Option<Terminal>) -> Result<(), Box<EmitError>> {
     // The start may be on its way to the handlers, on another thread.
     node.started.wait().await;
-    let Some(terminal) = terminal else {
+    let Some(Terminal { event, receipts }) = terminal else {
         return Ok(());
     };
-    let event = Events::view(&terminal);
-    let Some(route) = node.registry.route::<Events>(Events::index(&event)) else {
+    let view = Events::view(&event);
+    let Some(route) = node.registry.route::<Events>(Events::index(&view)) else {
         return Ok(());
     };
     let place = Place {
         closed: None,
         ..node.place()
     };
-    deliver(route, &place, &event, Some(&terminal)).await
+    let prepared = Prepared {
+        owned: Some(event.clone()),
+        receipts: Some(receipts),
+        passes: true,
+        detached: true,
+    };
+    deliver(route, &place, &view, prepared).await
 }
 
-/// Waits for a closing, and hands it on when dropped before the end.
+/// Has a closing driven that nobody waits for. Inside a callback it comes when it is its turn.
+pub(super) fn set_off(closing: Closing, node: &Node) {
+    let sequencer = &node.tree.sequencer;
+    if inside() {
+        let closed = async move { drop(closing.await) };
+        let turn = sequencer.deferred.push(None, || Box::pin(closed));
+        turn.into_iter().for_each(owe);
+    } else {
+        hand_on(closing, sequencer.home.as_ref());
+    }
+}
+
+/// Waits for a closing, and sets it off when dropped before the end.
 pub(super) struct Wait {
     closing: Option<Closing>,
     node: Arc<Node>,
@@ -91,61 +130,14 @@ impl Future for Wait {
     type Output = Raised;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Raised> {
-        poll_once_more(&mut self.closing, cx)
+        poll_once_more(&mut self.closing, cx).map(Option::flatten)
     }
 }
 
 impl Drop for Wait {
     fn drop(&mut self) {
         if let Some(closing) = self.closing.take() {
-            hand_on(closing, &self.node);
+            set_off(closing, &self.node);
         }
-    }
-}
-
-/// Has the closing driven in the background.
-pub(super) fn hand_on(closing: Closing, node: &Node) {
-    let runtime = Handle::try_current()
-        .ok()
-        .or_else(|| node.tree.runtime.clone());
-    match runtime {
-        Some(runtime) => drop(runtime.spawn(Background(Some(closing)))),
-        None => on_own_runtime(closing),
-    }
-}
-
-/// A closing on a runtime. One that shuts down drops its tasks; then our own goes on with it.
-struct Background(Option<Closing>);
-
-impl Future for Background {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        poll_once_more(&mut self.0, cx).map(drop)
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        if let Some(closing) = self.0.take() {
-            on_own_runtime(closing);
-        }
-    }
-}
-
-fn poll_once_more(closing: &mut Option<Closing>, cx: &mut Context<'_>) -> Poll<Raised> {
-    let Some(waited) = closing else {
-        return Poll::Ready(None);
-    };
-    let polled = waited.poll_unpin(cx);
-    if polled.is_ready() {
-        *closing = None;
-    }
-    polled
-}
-
-fn on_own_runtime(closing: Closing) {
-    if let Some(runtime) = own_runtime() {
-        drop(runtime.spawn(closing));
     }
 }

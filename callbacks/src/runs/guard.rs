@@ -10,12 +10,12 @@ use std::thread;
 
 use serde_json::Value;
 
-use super::closing::{Wait, hand_on};
+use super::closing::{Wait, set_off};
 use super::failing::Failing;
 use super::kinds::{Chain, Kind, Llm, Retriever, Tool};
 use super::tree::Node;
 use crate::argument::Payload;
-use crate::delivery::{emit, lock};
+use crate::delivery::{emit, inside, lock};
 use crate::events::owned::AnyEvent;
 use crate::events::{AgentAction, AgentFinish, CustomEvent, Events, LlmNewToken, Retry, Text};
 use crate::payload::{self, Chunk, ErrorKind, RetryState, RunError, RunKind};
@@ -333,10 +333,17 @@ impl<K: Kind> RunGuard<K> {
         let Some(node) = self.known().cloned() else {
             return Ok(());
         };
-        let Some(closing) = node.close(terminal.map(Arc::new))? else {
+        let Some(closing) = node.close(terminal)? else {
             return Ok(());
         };
+        if inside() {
+            set_off(closing, &node);
+            return Ok(());
+        }
+        let sequencer = node.tree.sequencer.clone();
         let raised = Wait::new(closing, node).await;
+        // What the handlers of the terminal event put off.
+        sequencer.turn().await;
         let raised = raised.and_then(|raised| lock(&raised).take());
         raised.map_or(Ok(()), Err)
     }
@@ -426,7 +433,7 @@ impl<K: Kind> Drop for RunGuard<K> {
             RunError::new("the run was dropped before it ended").with_kind(ErrorKind::Dropped)
         };
         if let Ok(Some(closing)) = node.close(node.error(error)) {
-            hand_on(closing, node);
+            set_off(closing, node);
         }
     }
 }

@@ -14,10 +14,10 @@ use super::kinds::sealed::Sealed as _;
 use super::kinds::{Family, Kind};
 use super::openings::Opening;
 use super::tree::{Node, Tree};
-use crate::delivery::{Place, Site, deliver, quietly};
+use crate::delivery::{Place, Prepared, Site, deliver, inside, put_off, quietly};
 use crate::events::Events;
 use crate::payload::{RunError, RunKind, Serialized};
-use crate::{BoxFuture, Callbacks, EmitError, Event, RunId, RunInfo};
+use crate::{BoxFuture, Callbacks, EmitError, Event, EventSet, RunId, RunInfo};
 
 /// A run about to start. Setters first, then `.await`: that gives the guard of the run.
 ///
@@ -179,10 +179,13 @@ impl Opener {
         family: Family,
         event: Option<E>,
     ) -> Result<RunGuard<K>, EmitError> {
+        if let Some(run) = self.0.origin.run().filter(|_| !inside()) {
+            run.tree.sequencer.turn().await;
+        }
         let node = self.0.open(family).map_err(|_| EmitError::RunClosed)?;
         // From here on, whatever happens closes the run.
         let guard = RunGuard::heard(node.clone());
-        let begins = Begins(&node);
+        let begins = Begins(node.clone());
         let route = node.registry.route::<Events>(E::INDEX);
         let (Some(event), Some(route)) = (&event, route) else {
             return Ok(guard);
@@ -193,7 +196,15 @@ impl Opener {
             ..node.place()
         };
         let event = event.view();
-        let mut emission = pin!(deliver(route, &place, &event, None));
+        if inside() {
+            put_off(route, &place, Events::own(&event), true, begins)?;
+            return Ok(guard);
+        }
+        let prepared = Prepared {
+            passes: true,
+            ..Prepared::default()
+        };
+        let mut emission = pin!(deliver(route, &place, &event, prepared));
         // The first poll reaches every handler, so a terminal event may follow.
         let reached = poll!(emission.as_mut());
         drop(begins);
@@ -222,9 +233,9 @@ fn shown(error: &EmitError) -> RunError {
 }
 
 /// Whatever happens to a start, the terminal event that waits for it is let go.
-struct Begins<'n>(&'n Node);
+struct Begins(Arc<Node>);
 
-impl Drop for Begins<'_> {
+impl Drop for Begins {
     fn drop(&mut self) {
         self.0.begin();
     }

@@ -5,23 +5,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::FutureExt;
-use tokio::runtime::Handle;
 use tokio::sync::SetOnce;
-use tracing::{Instrument, Span};
 
-use super::closing::{Closing, Raised, closing};
+use super::closing::{Closing, Raised, Terminal, closing};
 use super::kinds::Family;
-use crate::ambient;
-use crate::delivery::{Place, Registry, Sequencer, Site, lock};
+use crate::delivery::{Place, Registry, Sequencer, Site, Surroundings, lock};
 use crate::events::owned::AnyEvent;
 use crate::payload::{ErrorKind, RunError};
 use crate::{BoxFuture, EmitError, RunInfo};
 
 /// A tree of runs: what they have in common.
 pub(crate) struct Tree {
-    pub(crate) sequencer: Sequencer,
-    /// The runtime that the tree was started on.
-    pub(crate) runtime: Option<Handle>,
+    pub(crate) sequencer: Arc<Sequencer>,
     open: Mutex<Open>,
 }
 
@@ -53,22 +48,18 @@ pub(crate) struct Node {
     key: u64,
 }
 
-/// What a run closes with: its terminal event, if anybody listens to it.
-type Terminal = Option<Arc<AnyEvent>>;
-
 /// A run that closes before the one it was started in.
 pub(super) enum Step {
     /// By itself, already.
     Closing(Closing),
     /// Because of it.
-    Abandoned(Arc<Node>, Terminal),
+    Abandoned(Arc<Node>, Option<Terminal>),
 }
 
 impl Tree {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
-            sequencer: Sequencer::default(),
-            runtime: Handle::try_current().ok(),
+            sequencer: Sequencer::new(),
             open: Mutex::default(),
         })
     }
@@ -133,10 +124,10 @@ impl Node {
     /// first, then itself. Whoever is first decides how. `None` if there is nothing to deliver.
     pub(super) fn close(
         self: &Arc<Self>,
-        terminal: Terminal,
+        terminal: Option<AnyEvent>,
     ) -> Result<Option<Closing>, EmitError> {
         // What surrounds this code is asked of code of users, so not under the lock.
-        let (ambient, span) = (ambient::current(), Span::current());
+        let surroundings = Surroundings::here();
         let mut open = lock(&self.tree.open);
         if !open.is_open(self.key) {
             return Err(EmitError::RunClosed);
@@ -145,14 +136,15 @@ impl Node {
         let below = open.descendants(self.key);
         let steps = below.into_iter().filter_map(|key| open.abandon(key));
         let steps = steps.collect::<Vec<_>>();
+        let terminal = terminal.and_then(|event| Terminal::new(self, event));
         if steps.is_empty() && terminal.is_none() {
             open.remove(self.key);
             return Ok(None);
         }
         // Whoever drives it, the handlers find what surrounded the code that closed the run.
-        let closing = closing(self.clone(), steps, terminal);
-        let closing: BoxFuture<'static, Raised> =
-            Box::pin(ambient::scope(ambient, closing).instrument(span));
+        let turn = self.tree.sequencer.deferred.turn();
+        let closing = closing(self.clone(), turn, steps, terminal);
+        let closing: BoxFuture<'static, Raised> = Box::pin(surroundings.around(closing));
         let closing = closing.shared();
         if let Some(run) = open.runs.get_mut(&self.key) {
             run.closing = Some(closing.clone());
@@ -166,9 +158,9 @@ impl Node {
     }
 
     /// An error event of the run, if anybody listens to it.
-    pub(super) fn error(&self, error: RunError) -> Terminal {
+    pub(super) fn error(&self, error: RunError) -> Option<AnyEvent> {
         let wanted = self.family.wants_error(&self.registry);
-        wanted.then(|| Arc::new(self.family.error(error, None)))
+        wanted.then(|| self.family.error(error, None))
     }
 }
 
@@ -207,6 +199,7 @@ impl Open {
         node.closed.store(true, Ordering::SeqCst);
         let error = RunError::new("the run was still open when the run around it closed");
         let terminal = node.error(error.with_kind(ErrorKind::Abandoned));
+        let terminal = terminal.and_then(|event| Terminal::new(&node, event));
         Some(Step::Abandoned(node, terminal))
     }
 

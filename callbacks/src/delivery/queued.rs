@@ -1,0 +1,163 @@
+//! Calls of handlers away from the emission: on lanes, whether it waits for them or not.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use futures_util::future::join_all;
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tracing::{Instrument, Span};
+
+use super::call::{Aftermath, Calls, call_lane, poll_all, quietly};
+use super::dispatcher::{Background, Entry};
+use super::lane::{Job, Numbered};
+use super::room::Room;
+use super::sequencer::To;
+use super::waiting::Verdict;
+use crate::ambient::{self, Ambient};
+use crate::{BoxFuture, EventSet, Run, RunInfo};
+
+/// The surroundings of an emission, which a method that is called elsewhere finds as if it were
+/// called there.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    runtime: Option<Handle>,
+    span: Span,
+    ambient: Option<Ambient>,
+}
+
+impl Surroundings {
+    pub(crate) fn here() -> Self {
+        Self {
+            runtime: Handle::try_current().ok(),
+            span: Span::current(),
+            ambient: ambient::current(),
+        }
+    }
+
+    /// The future, as if it were polled there; whichever runtime polls it.
+    pub(crate) fn around<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        ambient::scope(self.ambient, future).instrument(self.span)
+    }
+}
+
+/// An event for one handler, to be called elsewhere.
+pub(super) struct QueuedCall<S: EventSet> {
+    pub(super) entry: Arc<Entry<S>>,
+    pub(super) surroundings: Surroundings,
+    pub(super) info: RunInfo,
+    pub(super) event: Arc<S::Owned>,
+}
+
+/// Who waits for the call, if anybody does.
+pub(super) struct Emission {
+    pub(super) reply: oneshot::Sender<Aftermath>,
+    pub(super) verdict: Verdict,
+}
+
+impl<S: EventSet> QueuedCall<S> {
+    /// On the lane of the handler, for an emission that waits.
+    pub(super) fn awaited(self, emission: Emission) -> To {
+        let id = self.entry.id;
+        let call = move |numbered| self.call(numbered, Some(emission));
+        To::Lane(id, Job::Call(Box::new(call)))
+    }
+
+    /// In the background, by whatever methods it has.
+    pub(super) fn background(self, to: &Background<S>, room: Room) -> Vec<To> {
+        if matches!(room, Room::None) {
+            return vec![To::Nowhere];
+        }
+        if let Some(sink) = &to.entry.sink {
+            let write = sink.write(self.info, self.event, room);
+            let write = move |numbered: Numbered| write(numbered.seq, numbered.receipt);
+            return vec![To::Stream(Box::new(write))];
+        }
+        let id = self.entry.id;
+        match (to.call, to.task) {
+            (true, false) => vec![To::Lane(id, self.call_job(room))],
+            (false, _) => vec![To::Lane(id, self.task_job(room))],
+            (true, true) => {
+                let task = self.again().task_job(Room::Passes);
+                vec![To::Lane(id, self.call_job(room)), To::Lane(id, task)]
+            }
+        }
+    }
+
+    fn again(&self) -> Self {
+        Self {
+            entry: self.entry.clone(),
+            surroundings: self.surroundings.clone(),
+            info: self.info.clone(),
+            event: self.event.clone(),
+        }
+    }
+
+    fn call_job(self, room: Room) -> Job {
+        Job::Call(Box::new(move |numbered| {
+            drop(room);
+            self.call(numbered, None);
+        }))
+    }
+
+    fn task_job(self, room: Room) -> Job {
+        let runtime = self.surroundings.runtime.clone();
+        let start = move |numbered| -> BoxFuture<'static, ()> {
+            drop(room);
+            Box::pin(self.drive(numbered))
+        };
+        Job::Task(runtime, Box::new(start))
+    }
+
+    /// Calls the sync method.
+    fn call(self, numbered: Numbered, emission: Option<Emission>) {
+        let Self {
+            entry,
+            surroundings,
+            info,
+            event,
+        } = self;
+        let Numbered { seq, receipt } = numbered;
+        let _runtime = surroundings.runtime.as_ref().map(Handle::enter);
+        let _span = surroundings.span.enter();
+        let verdict = emission.as_ref().map(|emission| &emission.verdict);
+        let aftermath = ambient::call_in(surroundings.ambient, || {
+            let (run, event) = (Run::new(&info, seq), S::view(&event));
+            call_lane(&entry, &run, &event, receipt, verdict)
+        });
+        // Whoever waits may count on it that the handler is left alone.
+        quietly(|| drop((entry, event, info)));
+        if let Some(emission) = emission {
+            // Nobody waits if the emission was dropped.
+            let _ = emission.reply.send(aftermath);
+        }
+    }
+
+    /// Calls the async method.
+    async fn drive(self, numbered: Numbered) {
+        let Self {
+            entry,
+            surroundings,
+            info,
+            event,
+        } = self;
+        let Numbered { seq, receipt } = numbered;
+        let entry = [entry];
+        let called = async {
+            let (run, event) = (Run::new(&info, seq), S::view(&event));
+            let mut receipts = [Some(receipt)];
+            let (mut waiting, mut aftermath) = (Vec::new(), Aftermath::default());
+            poll_fn(|cx| {
+                let (entries, receipts) = (&entry, &mut receipts);
+                let calls = Calls { entries, receipts };
+                poll_all(calls, &run, &event, &mut aftermath, &mut waiting, cx);
+                Poll::Ready(())
+            })
+            .await;
+            join_all(waiting).await;
+        };
+        surroundings.around(called).await;
+        quietly(|| drop((entry, event, info)));
+    }
+}

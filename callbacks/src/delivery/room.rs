@@ -1,0 +1,62 @@
+//! Room in the bounded queues of background handlers.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
+
+use super::dispatcher::Background;
+use crate::EventSet;
+use crate::handler::{OnFull, Queue};
+
+/// What an event has in a queue.
+pub(crate) enum Room {
+    /// A place, until this is dropped.
+    Place(#[allow(dead_code, reason = "it is held, that is all")] OwnedSemaphorePermit),
+    /// No place of its own: it passes.
+    Passes,
+    /// None: it is not delivered.
+    None,
+}
+
+/// The places of a queue that are free.
+pub(crate) fn places(queue: Queue) -> Arc<Semaphore> {
+    let capacity = queue.capacity.clamp(1, Semaphore::MAX_PERMITS);
+    Arc::new(Semaphore::new(capacity))
+}
+
+/// Room in each of these queues, if none has to be waited for.
+pub(super) fn at_once<S: EventSet>(
+    queues: &[Background<S>],
+    places: &[Arc<Semaphore>],
+) -> Option<Vec<Room>> {
+    let room =
+        |(to, free): (&Background<S>, &Arc<Semaphore>)| match free.clone().try_acquire_owned() {
+            Ok(place) => Some(Room::Place(place)),
+            Err(TryAcquireError::NoPermits) if to.queue.on_full == OnFull::Wait => None,
+            Err(_) => Some(Room::None),
+        };
+    queues.iter().zip(places).map(room).collect()
+}
+
+/// Room in each of these queues.
+///
+/// All wait for queues in the same order, holding what they have: otherwise two emissions could
+/// wait for each other.
+pub(super) async fn wait<S: EventSet>(
+    queues: &[Background<S>],
+    places: Vec<Arc<Semaphore>>,
+) -> Vec<Room> {
+    let mut free: Vec<_> = queues.iter().zip(places).enumerate().collect();
+    free.sort_by_key(|(_, (_, free))| Arc::as_ptr(free).addr());
+    let mut room: Vec<Room> = queues.iter().map(|_| Room::None).collect();
+    for (at, (to, free)) in free {
+        let place = match to.queue.on_full {
+            OnFull::Wait => free.acquire_owned().await.ok(),
+            OnFull::DropNewest => free.try_acquire_owned().ok(),
+        };
+        if let (Some(room), Some(place)) = (room.get_mut(at), place) {
+            *room = Room::Place(place);
+        }
+    }
+    room
+}

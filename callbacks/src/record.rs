@@ -1,0 +1,189 @@
+//! Events as a stream of records, for code that would rather read than be called.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::SystemTime;
+
+use futures_core::Stream;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::delivery::{Receipt, Room};
+use crate::events::Events;
+use crate::handler::{Deliver, Outcome};
+use crate::{BoxFuture, EventSet, Interests, Run, RunInfo};
+
+/// An event that was emitted, with its run. Made by [`Callbacks::record`](crate::Callbacks::record).
+pub struct Record<S: EventSet = Events> {
+    run: RunInfo,
+    seq: u64,
+    time: SystemTime,
+    event: Arc<S::Owned>,
+}
+
+impl<S: EventSet> Record<S> {
+    /// The run that it belongs to.
+    #[must_use]
+    pub fn run(&self) -> &RunInfo {
+        &self.run
+    }
+
+    /// Its number in the run tree.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// When it was emitted.
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        self.time
+    }
+
+    /// The event, as handlers see it.
+    #[must_use]
+    pub fn event(&self) -> S::Ref<'_> {
+        S::view(&self.event)
+    }
+
+    /// The event, to keep or to serialize.
+    #[must_use]
+    pub fn owned(&self) -> &Arc<S::Owned> {
+        &self.event
+    }
+
+    /// The method that a handler would have for it, such as `on_llm_new_token`.
+    #[must_use]
+    pub fn method(&self) -> &'static str {
+        let index = usize::try_from(S::index(&self.event())).ok();
+        let method = index.and_then(|index| S::METHODS.get(index));
+        method.copied().unwrap_or_default()
+    }
+}
+
+impl<S: EventSet> Clone for Record<S> {
+    fn clone(&self) -> Self {
+        Self {
+            run: self.run.clone(),
+            seq: self.seq,
+            time: self.time,
+            event: self.event.clone(),
+        }
+    }
+}
+
+impl<S: EventSet> fmt::Debug for Record<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Record")
+            .field("seq", &self.seq)
+            .field("run", &self.run.name())
+            .field("event", &self.event())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where records are written.
+pub(crate) struct Sink<S: EventSet> {
+    sender: mpsc::UnboundedSender<Unread<S>>,
+    pub(crate) places: Arc<Semaphore>,
+}
+
+struct Unread<S: EventSet> {
+    record: Record<S>,
+    receipt: Receipt,
+    /// Its place in the queue is free when it is read.
+    _room: Room,
+}
+
+impl<S: EventSet> Sink<S> {
+    /// A sink, and the stream of what is written there.
+    pub(crate) fn new(places: Arc<Semaphore>) -> (Self, Records<S>) {
+        let (sender, unread) = mpsc::unbounded_channel();
+        let records = Records {
+            unread,
+            places: places.clone(),
+        };
+        (Self { sender, places }, records)
+    }
+
+    /// Makes what writes a record, given its number and its receipt.
+    pub(crate) fn write(
+        &self,
+        run: RunInfo,
+        event: Arc<S::Owned>,
+        room: Room,
+    ) -> impl FnOnce(u64, Receipt) + Send + use<S> {
+        let (sender, time) = (self.sender.clone(), SystemTime::now());
+        move |seq, receipt| {
+            let record = Record {
+                run,
+                seq,
+                time,
+                event,
+            };
+            // What nobody will read has a receipt that tells.
+            let _ = sender.send(Unread {
+                record,
+                receipt,
+                _room: room,
+            });
+        }
+    }
+}
+
+/// The stream of records.
+pub(crate) struct Records<S: EventSet> {
+    unread: mpsc::UnboundedReceiver<Unread<S>>,
+    places: Arc<Semaphore>,
+}
+
+impl<S: EventSet> Stream for Records<S> {
+    type Item = Record<S>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Record<S>>> {
+        self.unread.poll_recv(cx).map(|unread| {
+            let Unread {
+                record, receipt, ..
+            } = unread?;
+            receipt.delivered();
+            Some(record)
+        })
+    }
+}
+
+impl<S: EventSet> Drop for Records<S> {
+    fn drop(&mut self) {
+        // Nobody is to wait for room that nobody makes.
+        self.places.close();
+    }
+}
+
+/// What is registered for a stream. It hears everything, and is never called.
+pub(crate) struct Recording;
+
+impl<S: EventSet> Deliver<S> for Recording {
+    fn name(&self) -> &'static str {
+        "record"
+    }
+
+    fn interests(&self) -> Interests {
+        Interests::ALL
+    }
+
+    fn async_interests(&self) -> Interests {
+        Interests::NONE
+    }
+
+    fn deliver(&self, _: &Run<'_>, _: &S::Ref<'_>) -> Outcome {
+        Ok(())
+    }
+
+    fn deliver_async<'a, 'e: 'a>(
+        &'a self,
+        _: &'a Run<'e>,
+        _: &'a S::Ref<'e>,
+    ) -> BoxFuture<'a, Outcome> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
