@@ -14,6 +14,8 @@ mod macros;
 mod payload;
 mod runs;
 mod set;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use argument::{IntoMessages, Payload};
 pub use builtin::events;
