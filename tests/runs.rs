@@ -4,10 +4,12 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use callbacks::events::ChatModelStart;
+use callbacks::testing::{Recorder, assert_events};
 use callbacks::{
-    AgentAction, AgentFinish, Callbacks, Chunk, Document, EmitError, LlmResult, Message,
-    ModelParams, RetryState, Run, RunError, RunId, RunInfo, RunKind, Serialized, callback_handler,
-    handler,
+    AgentAction, AgentFinish, Callbacks, Chunk, Document, EmitError, ErrorKind, Event, Interests,
+    LlmResult, Message, ModelParams, RetryState, Run, RunError, RunId, RunInfo, RunKind,
+    Serialized, callback_handler, handler,
 };
 use callbacks_tests::{Log, prompts, recorder};
 use serde_json::{Value, json};
@@ -117,22 +119,28 @@ async fn every_event_reaches_its_method_with_its_fields() {
 
 #[tokio::test]
 async fn finish_ends_as_the_result_says() {
-    let (callbacks, log) = recorder();
+    let recorder = Recorder::new();
+    let callbacks = Callbacks::new().with(recorder.clone());
     for result in [Ok(LlmResult::from_text("yes")), Err(io::Error::other("no"))] {
         let run = callbacks.llm_start(&MODEL, prompts).await.unwrap();
         run.finish(result.as_ref()).await.unwrap();
         let run = callbacks.llm_start(&MODEL, prompts).await.unwrap();
         run.finish(result.map(|result| || result)).await.unwrap();
     }
-    let start = r#"Model: llm start ["Why?"]"#;
-    let (end, error) = (
-        r#"Model: llm end "yes" None"#,
-        "Model: llm error Failed None",
+    assert_events!(
+        recorder,
+        [
+            LlmStart,
+            LlmEnd { response } if response.text() == "yes",
+            LlmStart,
+            LlmEnd { response } if response.text() == "yes",
+            LlmStart,
+            LlmError { error, response: None } if error.message == "no",
+            LlmStart,
+            LlmError { error, response: None } if error.message == "no",
+        ]
     );
-    assert_eq!(
-        log.lines(),
-        [start, end, start, end, start, error, start, error]
-    );
+    recorder.assert_balanced();
 }
 
 /// Keeps what it is told about runs.
@@ -311,36 +319,28 @@ async fn merged_callbacks_keep_their_order_and_what_is_local() {
 
 #[tokio::test]
 async fn an_unheard_run_between_heard_ones_is_their_link() {
-    #[derive(Default)]
-    struct Tools(Mutex<Vec<RunInfo>>);
-
-    #[callback_handler]
-    impl Tools {
-        fn on_tool_start(&self, run: &Run<'_>) {
-            self.0.lock().unwrap().push(run.info().clone());
-        }
-
-        fn on_tool_error(&self, run: &Run<'_>) {
-            self.0.lock().unwrap().push(run.info().clone());
-        }
-    }
-
-    let tools = Arc::new(Tools::default());
-    let callbacks = Callbacks::new().with(tools.clone());
+    let tools = Recorder::new();
+    let callbacks = Callbacks::new().with(handler(tools.clone()).only(Interests::TOOL));
     let chain = callbacks
         .chain_start(&CHAIN, || panic!("unheard"))
         .await
         .unwrap();
     let tool = chain.callbacks().tool_start(&TOOL, "").await.unwrap();
-    assert_eq!(tools.0.lock().unwrap()[0].parent_id(), Some(chain.id()));
+    assert_eq!(tools.events()[0].run().parent_id(), Some(chain.id()));
     // and it still closes what is open inside it
     chain.end(|| panic!("unheard")).await.unwrap();
-    assert_eq!(tools.0.lock().unwrap().len(), 2);
+    assert_events!(
+        tools,
+        [
+            ToolStart,
+            ToolError { error } if error.kind == ErrorKind::Abandoned,
+        ]
+    );
     assert!(matches!(
         tool.end(&Value::Null).await,
         Err(EmitError::RunClosed)
     ));
-    assert_eq!(tools.0.lock().unwrap().len(), 2);
+    assert_eq!(tools.len(), 2);
 }
 
 #[tokio::test]
@@ -405,7 +405,9 @@ async fn a_handler_of_text_models_hears_of_chat_models() {
 
 #[tokio::test]
 async fn messages_come_in_any_shape() {
-    let (callbacks, log) = recorder();
+    let starts = Recorder::new();
+    let only = Interests::of(&[ChatModelStart::INDEX]);
+    let callbacks = Callbacks::new().with(handler(starts.clone()).only(only));
     let message = Message::human("hi");
     let list = vec![message.clone()];
     let array = [message.clone()];
@@ -426,14 +428,10 @@ async fn messages_come_in_any_shape() {
             .await
             .unwrap(),
     );
-    let starts = log
-        .lines()
-        .into_iter()
-        .filter(|line| line.contains("start"));
-    assert_eq!(
-        starts.collect::<Vec<_>>(),
-        [r#"Model: chat model start ["hi"]"#; 6]
-    );
+    assert_eq!(starts.len(), 6);
+    for start in starts.take() {
+        assert_events!([start], [ChatModelStart { messages } if messages == batch]);
+    }
 }
 
 #[tokio::test]

@@ -15,6 +15,8 @@ mod payload;
 mod record;
 mod runs;
 mod set;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use argument::{IntoMessages, Payload};
 pub use builtin::events;
