@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::ambient;
 use crate::argument::Payload;
 use crate::delivery::{Entry, Place, Reach, Registry, Site, emit, flush, places};
-use crate::events::Events;
+use crate::events::{CustomEvent, Events};
 use crate::handler::{Handler, Queue, handler};
 use crate::info::Labels;
 use crate::payload::{Message, ModelParams, RunKind, Serialized};
@@ -334,6 +334,36 @@ impl Callbacks {
     ) -> impl Future<Output = Result<(), EmitError>> + Send + 'a {
         let inner = self.inner.as_deref();
         emit(inner.filter(|inner| inner.registry.wants::<E>()), event)
+    }
+
+    /// Emits a [`CustomEvent`] like [`emit`](Self::emit): for code that has no guard of the run, such
+    /// as what finds its callbacks with [`current`](Self::current).
+    ///
+    /// ```
+    /// use callbacks::Callbacks;
+    /// use serde_json::json;
+    ///
+    /// async fn search(query: &str) -> Result<(), callbacks::EmitError> {
+    ///     let callbacks = Callbacks::current().unwrap_or_default();
+    ///     callbacks.custom_event("progress", || json!({ "searched": query })).await
+    /// }
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(search("tea"))?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// See [`emit`](Self::emit).
+    pub async fn custom_event(
+        &self,
+        name: &str,
+        data: impl Payload<Value>,
+    ) -> Result<(), EmitError> {
+        if !self.wants::<CustomEvent<'_>>() {
+            return Ok(());
+        }
+        let data = &*data.into_cow();
+        self.emit(CustomEvent { name, data }).await
     }
 
     /// Starts a call of a text model. In a batch, each prompt is a run of its own.

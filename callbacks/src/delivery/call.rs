@@ -16,7 +16,7 @@ use crate::{BoxError, BoxFuture, EmitError, EventSet, Run, RunInfo};
 
 /// What calls leave behind for their emission: next to nothing, mostly.
 #[derive(Default)]
-pub(super) struct Aftermath(Option<Box<Left>>);
+pub(crate) struct Aftermath(Option<Box<Left>>);
 
 #[derive(Default)]
 struct Left {
@@ -43,15 +43,21 @@ impl Aftermath {
         self.0.is_none()
     }
 
+    /// Has what was put off done by others. It can be waited for all the same.
+    pub(super) fn let_go(&mut self) {
+        let turns = self.0.iter_mut().flat_map(|left| &mut left.turns);
+        turns.for_each(Turn::let_go);
+    }
+
     /// What was put off, to be waited for.
-    pub(super) fn take_turns(&mut self) -> Vec<Turn> {
+    pub(crate) fn take_turns(&mut self) -> Vec<Turn> {
         let left = self.0.as_mut();
         left.map_or_else(Vec::new, |left| std::mem::take(&mut left.turns))
     }
 
     /// The failure of the handler that comes first in `order`.
     #[inline]
-    pub(super) fn raise(self, order: &[usize]) -> Result<(), Box<EmitError>> {
+    pub(crate) fn raise(self, order: &[usize]) -> Result<(), Box<EmitError>> {
         match self.0 {
             Some(left) => first(left.failures, order).map_or(Ok(()), Err),
             None => Ok(()),

@@ -159,6 +159,15 @@ impl Turn {
         std::mem::replace(self, later).responsible = false;
         None
     }
+
+    /// Has the work done by others.
+    pub(super) fn let_go(&mut self) {
+        let responsible = std::mem::replace(&mut self.responsible, false);
+        let driver = self.driver.as_ref().filter(|_| responsible);
+        if let Some(driver) = driver.filter(|_| self.deferred.goes_on()) {
+            hand_on(driver.clone(), self.deferred.home.as_ref());
+        }
+    }
 }
 
 impl Future for Turn {
@@ -181,9 +190,6 @@ impl Future for Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        let driver = self.driver.take().filter(|_| self.responsible);
-        if let Some(driver) = driver.filter(|_| self.deferred.goes_on()) {
-            hand_on(driver, self.deferred.home.as_ref());
-        }
+        self.let_go();
     }
 }

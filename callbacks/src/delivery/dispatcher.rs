@@ -71,11 +71,6 @@ pub(crate) struct Route<S: EventSet> {
 }
 
 impl<S: EventSet> Route<S> {
-    /// Whether there is nothing to wait for.
-    pub(super) fn is_inline(&self) -> bool {
-        self.futures.is_empty() && !self.is_queued()
-    }
-
     /// Whether the event is queued for anybody.
     pub(super) fn is_queued(&self) -> bool {
         !self.lanes.is_empty() || !self.background.is_empty()

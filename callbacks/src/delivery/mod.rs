@@ -1,17 +1,33 @@
 //! How an emitted event reaches the handlers that want it.
 //!
-//! The path of one event: the [`Dispatcher`] of its set knows, for each event, who listens and how;
-//! [`deliver`] numbers it, fills the lanes, calls inline handlers, polls async ones, and waits.
+//! The path of one event: the [`Dispatcher`](dispatcher::Dispatcher) of its set knows, for each event,
+//! who listens and how. [`emit`] goes the short way where everybody is called right here; otherwise
+//! [`deliver`] numbers it, fills the queues, calls inline handlers, polls async ones, and waits.
+//!
+//! The rules of delivery, and who keeps them:
+//!
+//! | rule | is kept in |
+//! |---|---|
+//! | nobody listening costs nothing | `emission`, `registry` |
+//! | where a method runs | `dispatcher`; `workers` for sync methods, `task` for async ones in the background |
+//! | everything queued is in the order of its numbers | `sequencer`, `lane` |
+//! | an emission waits for awaited handlers, and for room | `delivering`, `waiting`, `room` |
+//! | a failure is one handler's own | `call` |
+//! | a terminal event, once begun, reaches everybody | `driven`, and `runs::closing` |
+//! | inside a callback nothing waits | `callback`, `put_off`, `deferred` |
+//! | a flush is honest | `ledger`, `flush` |
 
 mod call;
 mod callback;
 mod deferred;
+mod delivering;
 mod dispatcher;
 mod driven;
 mod emission;
 mod flush;
 mod lane;
 mod ledger;
+mod put_off;
 mod queued;
 mod receipts;
 mod registry;
@@ -27,11 +43,13 @@ pub use flush::{FlushReport, HandlerReport};
 pub(crate) use call::quietly;
 pub(crate) use callback::{inside, owe};
 pub(crate) use deferred::Turn;
+pub(crate) use delivering::{Prepared, deliver};
 pub(crate) use dispatcher::Entry;
 pub(crate) use driven::{Driven, hand_on, poll_once_more};
-pub(crate) use emission::{Place, Prepared, Site, deliver, emit, put_off};
+pub(crate) use emission::{Place, Site, emit};
 pub(crate) use flush::flush;
 pub(crate) use ledger::Receipt;
+pub(crate) use put_off::put_off;
 pub(crate) use queued::Surroundings;
 pub(crate) use receipts::Receipts;
 pub(crate) use registry::{Reach, Registry};

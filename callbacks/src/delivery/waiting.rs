@@ -125,13 +125,14 @@ impl<S: EventSet> Future for Waiting<'_, S> {
         if this.poll_answer(cx).is_ready() {
             this.answer = None;
         }
-        let turns = this.aftermath.take_turns();
         let mut waits = this.answer.is_some();
-        // Otherwise they are dropped, which hands them on.
-        if let Some(known) = &mut this.turns {
-            known.extend(turns);
-            known.retain_mut(|turn| Pin::new(turn).poll(cx).is_pending());
-            waits |= !known.is_empty();
+        match &mut this.turns {
+            Some(turns) => {
+                turns.extend(this.aftermath.take_turns());
+                turns.retain_mut(|turn| Pin::new(turn).poll(cx).is_pending());
+                waits |= !turns.is_empty();
+            }
+            None => this.aftermath.let_go(),
         }
         if waits {
             return Poll::Pending;

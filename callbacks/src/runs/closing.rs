@@ -19,8 +19,15 @@ use crate::{EmitError, EventSet};
 
 pub(super) type Closing = Driven<Raised>;
 
-/// The error that the terminal event raised, for whoever closed the run.
-pub(super) type Raised = Option<Arc<Mutex<Option<EmitError>>>>;
+/// What the terminal event left behind, if anything, for whoever closed the run.
+pub(super) type Raised = Option<Arc<Mutex<Left>>>;
+
+#[derive(Default)]
+pub(super) struct Left {
+    pub(super) error: Option<EmitError>,
+    /// What the handlers put off.
+    pub(super) turns: Vec<Turn>,
+}
 
 /// A terminal event on its way to the handlers that listen to it.
 pub(super) struct Terminal {
@@ -55,36 +62,37 @@ pub(super) async fn closing(
         match step {
             Step::Closing(closing) => drop(closing.await),
             Step::Abandoned(node, terminal) => {
-                let raised = finish(&node, terminal).await;
+                let left = finish(&node, terminal).await;
                 // Nobody is there to raise it to; it is logged.
-                quietly(|| drop(raised));
+                quietly(|| drop(left));
             }
         }
     }
-    let raised = finish(&node, terminal).await;
+    let left = finish(&node, terminal).await;
     node.forget();
-    raised.err().map(|error| Arc::new(Mutex::new(Some(*error))))
+    let nothing = left.error.is_none() && left.turns.is_empty();
+    (!nothing).then(|| Arc::new(Mutex::new(left)))
 }
 
 /// Delivers the terminal event. Whatever happens there, the closing goes on: others wait for it.
-async fn finish(node: &Node, terminal: Option<Terminal>) -> Result<(), Box<EmitError>> {
+async fn finish(node: &Node, terminal: Option<Terminal>) -> Left {
     let finished = AssertUnwindSafe(deliver_terminal(node, terminal)).catch_unwind();
     finished.await.unwrap_or_else(|panic| {
         quietly(|| drop(panic));
         quietly(|| tracing::error!(run = %node.info.id(), "the closing of a run panicked"));
-        Ok(())
+        Left::default()
     })
 }
 
-async fn deliver_terminal(node: &Node, terminal: Option<Terminal>) -> Result<(), Box<EmitError>> {
+async fn deliver_terminal(node: &Node, terminal: Option<Terminal>) -> Left {
     // The start may be on its way to the handlers, on another thread.
     node.started.wait().await;
     let Some(Terminal { event, receipts }) = terminal else {
-        return Ok(());
+        return Left::default();
     };
     let view = Events::view(&event);
     let Some(route) = node.registry.route::<Events>(Events::index(&view)) else {
-        return Ok(());
+        return Left::default();
     };
     let place = Place {
         closed: None,
@@ -96,7 +104,12 @@ async fn deliver_terminal(node: &Node, terminal: Option<Terminal>) -> Result<(),
         passes: true,
         detached: true,
     };
-    deliver(route, &place, &view, prepared).await
+    let delivered = deliver(route, &place, &view, prepared).await;
+    let mut aftermath = delivered.unwrap_or_default();
+    let turns = aftermath.take_turns();
+    let raised = aftermath.raise(&route.order);
+    let error = raised.err().map(|error| *error);
+    Left { error, turns }
 }
 
 /// Has a closing driven that nobody waits for. Inside a callback it comes when it is its turn.

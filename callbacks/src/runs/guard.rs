@@ -340,12 +340,14 @@ impl<K: Kind> RunGuard<K> {
             set_off(closing, &node);
             return Ok(());
         }
-        let sequencer = node.tree.sequencer.clone();
-        let raised = Wait::new(closing, node).await;
-        // What the handlers of the terminal event put off.
-        sequencer.turn().await;
-        let raised = raised.and_then(|raised| lock(&raised).take());
-        raised.map_or(Ok(()), Err)
+        let Some(left) = Wait::new(closing, node).await else {
+            return Ok(());
+        };
+        let left = std::mem::take(&mut *lock(&left));
+        for turn in left.turns {
+            turn.await;
+        }
+        left.error.map_or(Ok(()), Err)
     }
 }
 

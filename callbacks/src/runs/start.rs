@@ -197,8 +197,8 @@ impl Opener {
         };
         let event = event.view();
         if inside() {
-            put_off(route, &place, Events::own(&event), true, begins)?;
-            return Ok(guard);
+            let put_off = put_off(route, &place, Events::own(&event), true, begins);
+            return put_off.map(|()| guard).map_err(|error| *error);
         }
         let prepared = Prepared {
             passes: true,
@@ -212,7 +212,7 @@ impl Opener {
             Poll::Ready(started) => started,
             Poll::Pending => emission.await,
         };
-        match started {
+        match started.and_then(|aftermath| aftermath.raise(&route.order)) {
             Ok(()) => Ok(guard),
             Err(error) => {
                 // Those who saw the start see the end. What that raises is the lesser evil.

@@ -1,0 +1,257 @@
+//! Delivering one event to all that listen to it, however they are called.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::join_all;
+use tokio::sync::{Semaphore, oneshot};
+
+use super::call::{Aftermath, Called, Calls, call_all, poll_all};
+use super::dispatcher::Route;
+use super::emission::Place;
+use super::lane::Ticket;
+use super::ledger::Receipt;
+use super::queued::{Emission, QueuedCall, Surroundings};
+use super::receipts::{self, Receipts};
+use super::room::{self, Room};
+use super::sequencer::Queued;
+use super::waiting::{Reply, Verdict, Waiting};
+use crate::{BoxFuture, EmitError, EventSet, Run};
+
+/// What an event has before it is delivered, if it was on its way for some time.
+pub(crate) struct Prepared<S: EventSet> {
+    /// The copy that is shared by all who need one.
+    pub(crate) owned: Option<Arc<S::Owned>>,
+    /// What counts it already.
+    pub(crate) receipts: Option<Box<Receipts>>,
+    /// Whether it passes full queues: starts and terminal events do.
+    pub(crate) passes: bool,
+    /// Whether what its handlers put off is not waited for here. What is put off itself does not, nor
+    /// does a closing that may be: they would wait for what comes after them.
+    pub(crate) detached: bool,
+}
+
+impl<S: EventSet> Default for Prepared<S> {
+    fn default() -> Self {
+        Self {
+            owned: None,
+            receipts: None,
+            passes: false,
+            detached: false,
+        }
+    }
+}
+
+/// What is left of a delivery. The error is boxed on its way up, for it is large and rare.
+pub(super) type Rest<'a> = BoxFuture<'a, Result<Aftermath, Box<EmitError>>>;
+
+/// Delivers an event to the handlers that listen to it, and returns when those that are waited for
+/// are done with it; or that the run is closed.
+///
+/// Queues are filled first, for that is where the event gets its number. Then the inline handlers
+/// are called, and each async method is polled once in registration order, so that the event reaches
+/// every handler before anything is waited for; most are ready then. Only then is it let go in the
+/// lanes: nothing that a method does there comes before it.
+pub(crate) async fn deliver<'e, S: EventSet>(
+    route: &Route<S>,
+    place: &Place<'e>,
+    event: &S::Ref<'e>,
+    mut prepared: Prepared<S>,
+) -> Result<Aftermath, Box<EmitError>> {
+    let reached = match reach(route, place, event, &mut prepared) {
+        Ok(reached) => reached,
+        Err(full) => Box::pin(reach_with_room(route, place, event, &mut prepared, full)).await,
+    };
+    let Some(mut reached) = reached else {
+        return Err(Box::new(EmitError::RunClosed));
+    };
+    let run = Run::new(place.info, reached.seq);
+    poll_fn(|cx| Poll::Ready(reached.poll(route, &run, event, &mut prepared, cx)))
+        .await
+        .await
+}
+
+/// An event that has its number, and has reached the inline handlers.
+struct Reached {
+    seq: u64,
+    aftermath: Aftermath,
+    /// What is queued in lanes, if anything is.
+    queued: Option<Box<InLanes>>,
+}
+
+struct InLanes {
+    tickets: Vec<Ticket>,
+    replies: Vec<Reply>,
+}
+
+impl Reached {
+    /// Polls the async methods once and lets the event go in the lanes. What has to be waited for is
+    /// left.
+    fn poll<'a, 'e: 'a, S: EventSet>(
+        &mut self,
+        route: &'a Route<S>,
+        run: &'a Run<'e>,
+        event: &'a S::Ref<'e>,
+        prepared: &mut Prepared<S>,
+        cx: &mut Context<'_>,
+    ) -> Rest<'a> {
+        let mut waiting = Vec::new();
+        let futures = Calls {
+            entries: &route.futures,
+            receipts: receipts::of(&mut prepared.receipts, |all| &mut all.futures),
+        };
+        poll_all(futures, run, event, &mut self.aftermath, &mut waiting, cx);
+        if let Some(queued) = self.queued.take() {
+            drop(queued.tickets);
+            let replies = queued.replies.into_iter().zip(&route.lanes);
+            waiting.extend(replies.map(|(reply, entry)| {
+                Waiting::reply(reply, Called::new(entry, run, S::index(event)))
+            }));
+        }
+        let aftermath = std::mem::take(&mut self.aftermath);
+        rest(aftermath, waiting, prepared.detached)
+    }
+}
+
+/// The queues of background handlers that have no room.
+struct Full(Vec<Arc<Semaphore>>);
+
+/// Numbers and queues an event, and calls the inline handlers. `None` if the run is closed.
+fn reach<S: EventSet>(
+    route: &Route<S>,
+    place: &Place<'_>,
+    event: &S::Ref<'_>,
+    prepared: &mut Prepared<S>,
+) -> Result<Option<Reached>, Full> {
+    let mut aftermath = Aftermath::default();
+    if !route.is_queued() {
+        let receipts = receipts::of(&mut prepared.receipts, |all| &mut all.inline);
+        let seq = deliver_inline(route, place, event, receipts, &mut aftermath);
+        let queued = None;
+        return Ok(seq.map(|seq| Reached {
+            seq,
+            aftermath,
+            queued,
+        }));
+    }
+    let queues = &route.background;
+    let room = if prepared.passes || queues.is_empty() {
+        queues.iter().map(|_| Room::Passes).collect()
+    } else {
+        let places = place.sequencer.places(queues);
+        room::at_once(queues, &places).ok_or(Full(places))?
+    };
+    Ok(deliver_queued(route, place, event, prepared, room))
+}
+
+async fn reach_with_room<S: EventSet>(
+    route: &Route<S>,
+    place: &Place<'_>,
+    event: &S::Ref<'_>,
+    prepared: &mut Prepared<S>,
+    Full(places): Full,
+) -> Option<Reached> {
+    let room = room::wait(&route.background, places).await;
+    deliver_queued(route, place, event, prepared, room)
+}
+
+/// Waits for those who are not ready, and for what was put off unless that is not to be.
+pub(super) fn rest<S: EventSet>(
+    mut aftermath: Aftermath,
+    mut waiting: Vec<Waiting<'_, S>>,
+    detached: bool,
+) -> Rest<'_> {
+    if detached {
+        aftermath.let_go();
+    } else {
+        waiting.iter_mut().for_each(Waiting::follow);
+        let turns = aftermath.take_turns();
+        waiting.extend((!turns.is_empty()).then(|| Waiting::turns(turns)));
+    }
+    Box::pin(async move {
+        for others in join_all(waiting).await {
+            aftermath.add(others);
+        }
+        Ok(aftermath)
+    })
+}
+
+/// Numbers an event that is queued for nobody, and calls the inline handlers.
+#[inline]
+pub(super) fn deliver_inline<S: EventSet>(
+    route: &Route<S>,
+    place: &Place<'_>,
+    event: &S::Ref<'_>,
+    receipts: &mut [Option<Receipt>],
+    aftermath: &mut Aftermath,
+) -> Option<u64> {
+    let seq = place.sequencer.number(place.closed)?;
+    let calls = Calls {
+        entries: &route.inline,
+        receipts,
+    };
+    call_all(calls, &Run::new(place.info, seq), event, aftermath);
+    Some(seq)
+}
+
+/// Numbers an event, queues it, and calls the inline handlers.
+#[inline(never)]
+fn deliver_queued<S: EventSet>(
+    route: &Route<S>,
+    place: &Place<'_>,
+    event: &S::Ref<'_>,
+    prepared: &mut Prepared<S>,
+    room: Vec<Room>,
+) -> Option<Reached> {
+    let owned = prepared.owned.take();
+    let owned = owned.unwrap_or_else(|| Arc::new(S::own(event)));
+    let surroundings = Surroundings::here();
+    let call = |entry: &Arc<_>| QueuedCall {
+        entry: Arc::clone(entry),
+        surroundings: surroundings.clone(),
+        info: place.info.clone(),
+        event: owned.clone(),
+    };
+    let mut events = Vec::with_capacity(route.lanes.len() + route.background.len());
+    let mut replies = Vec::with_capacity(route.lanes.len());
+    let receipts = receipts::of(&mut prepared.receipts, |all| &mut all.lanes);
+    let mut receipts = receipts.iter_mut().filter_map(Option::take);
+    for entry in &route.lanes {
+        let (reply, answer) = oneshot::channel();
+        let verdict = Verdict::within(entry.options.timeout);
+        replies.push(Reply {
+            answer,
+            verdict: verdict.clone(),
+        });
+        events.push(Queued {
+            ledger: &entry.ledger,
+            receipt: receipts.next(),
+            to: call(entry).awaited(Emission { reply, verdict }),
+        });
+    }
+    let receipts = receipts::of(&mut prepared.receipts, |all| &mut all.background);
+    let mut receipts = receipts.iter_mut().filter_map(Option::take);
+    for (to, room) in route.background.iter().zip(room) {
+        for job in call(&to.entry).background(to, room) {
+            events.push(Queued {
+                ledger: &to.entry.ledger,
+                receipt: receipts.next(),
+                to: job,
+            });
+        }
+    }
+    let (seq, tickets) = place.sequencer.enqueue(place.closed, events)?;
+    let calls = Calls {
+        entries: &route.inline,
+        receipts: receipts::of(&mut prepared.receipts, |all| &mut all.inline),
+    };
+    let mut aftermath = Aftermath::default();
+    call_all(calls, &Run::new(place.info, seq), event, &mut aftermath);
+    let queued = Some(Box::new(InLanes { tickets, replies }));
+    Some(Reached {
+        seq,
+        aftermath,
+        queued,
+    })
+}
