@@ -94,6 +94,23 @@ fn mixed_handler() {
 }
 
 #[test]
+fn exclusive_handler() {
+    let block = quote! {
+        impl Counter {
+            fn on_sold(&mut self, count: u32) {
+                self.0 += count;
+            }
+
+            fn on_tick(&self) {}
+        }
+    };
+    check(
+        handler(&block),
+        &expect_file!["expand/exclusive_handler.rs"],
+    );
+}
+
+#[test]
 fn event_set() {
     let expansion = events::expand(
         quote!(),

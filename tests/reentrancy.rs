@@ -90,6 +90,34 @@ impl ActsInSync {
     }
 }
 
+struct ActsInExclusive(Acts);
+
+#[callback_handler]
+impl ActsInExclusive {
+    fn on_text(&mut self, text: &str, run: &Run<'_>) {
+        self.0.enter(text, run);
+        if text == "go" {
+            (self.0.act)().now_or_never().expect("nothing waits");
+        }
+        self.0.leave();
+    }
+
+    fn on_chain_start(&mut self, run: &Run<'_>) {
+        self.0.enter("start", run);
+        self.0.leave();
+    }
+
+    fn on_chain_end(&mut self, run: &Run<'_>) {
+        self.0.enter("end", run);
+        self.0.leave();
+    }
+
+    fn on_chain_error(&mut self, run: &Run<'_>) {
+        self.0.enter("error", run);
+        self.0.leave();
+    }
+}
+
 struct ActsInAsync(Acts);
 
 #[callback_handler]
@@ -126,6 +154,8 @@ impl ActsInAsync {
 enum Mode {
     Inline,
     Lane,
+    Exclusive,
+    ExclusiveInline,
     Async,
     AsyncLater,
     BackgroundSync,
@@ -133,9 +163,11 @@ enum Mode {
 }
 
 impl Mode {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 8] = [
         Self::Inline,
         Self::Lane,
+        Self::Exclusive,
+        Self::ExclusiveInline,
         Self::Async,
         Self::AsyncLater,
         Self::BackgroundSync,
@@ -152,6 +184,8 @@ impl Mode {
         match self {
             Self::Inline => callbacks.with(handler(ActsInSync(acts)).inline()),
             Self::Lane => callbacks.with(ActsInSync(acts)),
+            Self::Exclusive => callbacks.with(ActsInExclusive(acts)),
+            Self::ExclusiveInline => callbacks.with(handler(ActsInExclusive(acts)).inline()),
             Self::Async | Self::AsyncLater => callbacks.with(ActsInAsync(acts)),
             Self::BackgroundSync => callbacks.with(handler(ActsInSync(acts)).background(queue)),
             Self::BackgroundAsync => callbacks.with(handler(ActsInAsync(acts)).background(queue)),

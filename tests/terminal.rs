@@ -153,8 +153,8 @@ impl Seen {
     }
 }
 
-/// Two handlers with a method for every start and terminal event: one plain, one that suspends in
-/// each.
+/// Handlers with a method for every start and terminal event: a plain one, an exclusive one, and one
+/// that suspends in each.
 macro_rules! handlers {
     (
         starts: $($start:ident)*;
@@ -172,6 +172,21 @@ macro_rules! handlers {
                 self.0.add(run, "end");
             })*
             $(fn $error(&self, error: &RunError, run: &Run<'_>) {
+                self.0.error(run, error);
+            })*
+        }
+
+        struct Mutable(Arc<Seen>);
+
+        #[callback_handler]
+        impl Mutable {
+            $(fn $start(&mut self, run: &Run<'_>) {
+                self.0.add(run, "start");
+            })*
+            $(fn $end(&mut self, run: &Run<'_>) {
+                self.0.add(run, "end");
+            })*
+            $(fn $error(&mut self, error: &RunError, run: &Run<'_>) {
                 self.0.error(run, error);
             })*
         }
@@ -203,8 +218,9 @@ handlers! {
 }
 
 /// How the handlers are called: each mode alone, and all together.
-const MODES: [&[&str]; 7] = [
+const MODES: [&[&str]; 8] = [
     &["lane"],
+    &["exclusive"],
     &["inline"],
     &["async"],
     // not reached
@@ -213,6 +229,7 @@ const MODES: [&[&str]; 7] = [
     &["background async"],
     &[
         "lane",
+        "exclusive",
         "inline",
         "async",
         "background lane",
@@ -233,6 +250,7 @@ fn listening(modes: &[&str]) -> (Callbacks, Vec<Arc<Seen>>) {
         let seen = Arc::new(Seen::default());
         callbacks = match *mode {
             "lane" => callbacks.with(Plain(seen.clone())),
+            "exclusive" => callbacks.with(Mutable(seen.clone())),
             "inline" => callbacks.with(handler(Plain(seen.clone())).inline()),
             "async" => callbacks.with(Async(seen.clone())),
             // A queue that is full, as good as always.
@@ -383,7 +401,7 @@ fn every_start_has_exactly_one_terminal_event() {
             }
         }
     }
-    assert_eq!(cells, 13 * 5 * 7 * 2 - 2 * 5 * 3 * 2);
+    assert_eq!(cells, 13 * 5 * 8 * 2 - 2 * 5 * 3 * 2);
 }
 
 fn check(way: Way, what: What, modes: &[&str], flavor: &str) {

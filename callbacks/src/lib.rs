@@ -24,8 +24,8 @@ pub use callbacks::Callbacks;
 pub use delivery::{FlushReport, HandlerReport};
 pub use error::EmitError;
 pub use handler::{
-    BoxError, BoxFuture, Configured, Deliver, Handler, IntoOutcome, OnFull, Outcome, Queue,
-    Registered, handler,
+    BoxError, BoxFuture, Configured, Deliver, DeliverMut, Exclusive, Handler, IntoOutcome, OnFull,
+    Outcome, Queue, Registered, handler,
 };
 pub use info::{ParseRunIdError, Run, RunId, RunInfo};
 pub use interests::Interests;
@@ -49,7 +49,7 @@ pub mod __private {
     pub use serde;
 
     pub use crate::{
-        BoxError, BoxFuture, Deliver, Event, EventSet, Handler, Interests, IntoOutcome, Outcome,
-        Registered, Run,
+        BoxError, BoxFuture, Deliver, DeliverMut, Event, EventSet, Exclusive, Handler, Interests,
+        IntoOutcome, Outcome, Registered, Run, handler::Shared,
     };
 }

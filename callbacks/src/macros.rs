@@ -32,6 +32,10 @@
 /// away from the event loop (see [`handler`](crate::handler) for how to say otherwise), an async
 /// one on the task that emits the event.
 ///
+/// If a plain method takes `&mut self`, the handler is [exclusive](crate::Exclusive): none of its
+/// methods are called two at once, so it needs no `Mutex`, and its type need not be `Sync`. Such a
+/// handler has no async methods.
+///
 /// Parameters are taken by name, in any order, and only those that are wanted:
 ///
 /// | parameter | is |
@@ -66,7 +70,7 @@
 ///
 /// The block itself, unchanged, and beside it `impl CallbackHandler` of the set with the plain
 /// methods, `impl AsyncCallbackHandler` with the async ones, and the registration as a
-/// [`Handler`](crate::Handler). The set of events that have a method is a constant: the others are
+/// [`Handler`](crate::Handler). (For an exclusive handler, `impl ExclusiveCallbackHandler`.) The set of events that have a method is a constant: the others are
 /// never delivered.
 #[doc(inline)]
 pub use callbacks_macros::callback_handler;
@@ -115,7 +119,7 @@ pub use callbacks_macros::callback_handler;
 ///
 /// | item | is |
 /// |---|---|
-/// | `CallbackHandler`, `AsyncCallbackHandler` | the traits with a method for each event; `HTTPFailed` is handled by `on_http_failed` |
+/// | `CallbackHandler`, `AsyncCallbackHandler`, `ExclusiveCallbackHandler` | the traits with a method for each event; `HTTPFailed` is handled by `on_http_failed` |
 /// | `ByHand(T)` | registers a type that implements both traits without the attribute |
 /// | `Events` | the set as a type, for `.with::<shop::Events, _>(..)` |
 /// | `AnyEvent<'a>`, `owned::AnyEvent` | any event of the set, borrowed and owned |

@@ -164,6 +164,35 @@ pub mod shop {
             ::std::boxed::Box::pin(::core::future::ready(::core::result::Result::Ok(())))
         }
     }
+    /// Handles the events of this set with plain methods that are never called two at once.
+    ///
+    /// `#[callback_handler]` implements it for a block with methods that take `&mut self`.
+    pub trait ExclusiveCallbackHandler {
+        /// Something was sold.
+        ///
+        /// Called for every [`Sold`]. Default: does nothing.
+        #[allow(deprecated)]
+        fn on_sold(
+            &mut self,
+            event: &Sold<'_>,
+            run: &::callbacks::Run<'_>,
+        ) -> ::core::result::Result<(), ::callbacks::BoxError> {
+            let _ = (event, run);
+            ::core::result::Result::Ok(())
+        }
+        /// A minute went by.
+        ///
+        /// Called for every [`Tick`]. Default: does nothing.
+        #[allow(deprecated)]
+        fn on_tick(
+            &mut self,
+            event: &Tick,
+            run: &::callbacks::Run<'_>,
+        ) -> ::core::result::Result<(), ::callbacks::BoxError> {
+            let _ = (event, run);
+            ::core::result::Result::Ok(())
+        }
+    }
     /// Registers a type that implements [`CallbackHandler`] and [`AsyncCallbackHandler`] by
     /// hand.
     #[derive(
@@ -263,6 +292,20 @@ pub mod shop {
                 }
                 super::AnyEvent::Tick(event) => {
                     super::CallbackHandler::on_tick(handler, event, run)
+                }
+            }
+        }
+        pub fn deliver_mut<H: super::ExclusiveCallbackHandler>(
+            handler: &mut H,
+            run: &::callbacks::Run<'_>,
+            event: &super::AnyEvent<'_>,
+        ) -> ::callbacks::Outcome {
+            match event {
+                super::AnyEvent::Sold(event) => {
+                    super::ExclusiveCallbackHandler::on_sold(handler, event, run)
+                }
+                super::AnyEvent::Tick(event) => {
+                    super::ExclusiveCallbackHandler::on_tick(handler, event, run)
                 }
             }
         }

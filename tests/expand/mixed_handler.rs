@@ -91,7 +91,7 @@ where
     Self: 'static,
 {
     type Delivery = Self;
-    fn register(self) -> shop::__private::Registered<shop::Events, Self> {
+    fn register(self) -> shop::__private::Registered<shop::Events, Self::Delivery> {
         shop::__private::Registered::new(::std::sync::Arc::new(self))
     }
 }

@@ -54,7 +54,7 @@ impl shop::__private::Deliver<shop::Events> for Printer {
 #[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
 impl shop::__private::Handler<shop::Events> for Printer {
     type Delivery = Self;
-    fn register(self) -> shop::__private::Registered<shop::Events, Self> {
+    fn register(self) -> shop::__private::Registered<shop::Events, Self::Delivery> {
         shop::__private::Registered::new(::std::sync::Arc::new(self))
     }
 }

@@ -200,6 +200,21 @@ fn traits(set: &Set) -> TokenStream {
             }
         }
     });
+    let exclusive_methods = set.events.iter().map(|event| {
+        let (doc, method, ty) = (method_doc(event), &event.method, event.ty(&quote!('_)));
+        quote! {
+            #doc
+            #[allow(deprecated)]
+            fn #method(
+                &mut self,
+                event: &#ty,
+                run: &#krate::Run<'_>,
+            ) -> ::core::result::Result<(), #krate::BoxError> {
+                let _ = (event, run);
+                ::core::result::Result::Ok(())
+            }
+        }
+    });
     // Located at the module's name: there rustc points when it names one of these traits.
     let span = set.name.span().resolved_at(Span::call_site());
     quote_spanned! {span=>
@@ -224,6 +239,13 @@ fn traits(set: &Set) -> TokenStream {
                 #krate::Interests::ALL
             }
             #(#async_methods)*
+        }
+
+        /// Handles the events of this set with plain methods that are never called two at once.
+        ///
+        /// `#[callback_handler]` implements it for a block with methods that take `&mut self`.
+        pub trait ExclusiveCallbackHandler {
+            #(#exclusive_methods)*
         }
     }
 }
@@ -326,6 +348,20 @@ fn private(set: &Set, place: &str) -> TokenStream {
                     #(
                         super::AnyEvent::#names(event) => {
                             super::CallbackHandler::#methods(handler, event, run)
+                        }
+                    )*
+                }
+            }
+
+            pub fn deliver_mut<H: super::ExclusiveCallbackHandler>(
+                handler: &mut H,
+                run: &#krate::Run<'_>,
+                event: &super::AnyEvent #elided,
+            ) -> #krate::Outcome {
+                match event {
+                    #(
+                        super::AnyEvent::#names(event) => {
+                            super::ExclusiveCallbackHandler::#methods(handler, event, run)
                         }
                     )*
                 }

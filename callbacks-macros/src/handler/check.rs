@@ -55,6 +55,7 @@ pub(crate) fn check<'a>(
         return None;
     };
     check_shape(sig, errors);
+    check_exclusive(sig, input, errors);
     let params = sig
         .inputs
         .iter()
@@ -120,11 +121,11 @@ fn check_shape(sig: &Signature, errors: &Diagnostics) {
     let name = &sig.ident;
     match sig.inputs.first() {
         Some(FnArg::Receiver(receiver)) => match &receiver.kind {
-            ReceiverKind::Reference(_, _, None) => {}
-            ReceiverKind::Reference(_, _, Some(_)) => errors.error(
+            ReceiverKind::Reference(_, _, Some(_)) if sig.asyncness.is_some() => errors.error(
                 receiver,
-                "a handler is shared between tasks: take `&self`, and keep what changes in an atomic or a `Mutex`",
+                "an async handler method may be called again before it is done: take `&self`, and keep what changes in an atomic or a `Mutex`",
             ),
+            ReceiverKind::Reference(..) => {}
             _ => errors.error(
                 receiver,
                 "a handler method takes `&self`: the handler is called again for the next event",
@@ -157,6 +158,31 @@ fn check_shape(sig: &Signature, errors: &Diagnostics) {
     }
     if let Some(token) = &sig.abi {
         refused(token, "extern");
+    }
+}
+
+/// Whether a method takes `&mut self`.
+fn is_mutable(sig: &Signature) -> bool {
+    match sig.inputs.first() {
+        Some(FnArg::Receiver(receiver)) => {
+            matches!(receiver.kind, ReceiverKind::Reference(_, _, Some(_)))
+        }
+        _ => false,
+    }
+}
+
+/// Whether a method makes its handler exclusive.
+pub(crate) fn is_exclusive(sig: &Signature) -> bool {
+    sig.asyncness.is_none() && is_mutable(sig)
+}
+
+/// An exclusive handler has no async methods.
+fn check_exclusive(sig: &Signature, input: &Input, errors: &Diagnostics) {
+    if let (Some(token), true, false) = (&sig.asyncness, input.is_exclusive(), is_mutable(sig)) {
+        errors.error(
+            token,
+            "a handler with a method that takes `&mut self` has no async methods: take `&self` in all of them, or leave `async` out",
+        );
     }
 }
 

@@ -12,11 +12,34 @@ use super::table::Input;
 pub(crate) fn expand(input: &Input, methods: &[Checked<'_>]) -> TokenStream {
     let events = &input.events;
     let self_ty = &input.block.self_ty;
-    // A type of the set, however it is reached.
-    let private = quote!(#events::__private);
     let generics = generics(&input.block.generics);
     let (impl_generics, _, where_clause) = generics.split_for_impl();
+    let impls = if input.is_exclusive() {
+        exclusive(input, methods)
+    } else {
+        shared(input, methods)
+    };
+    let impls = impls.into_iter().map(|(of, body)| {
+        // Header and braces stand at the type's name: there rustc points when the type is not `Send`
+        // or is a handler already.
+        quote_spanned! {self_ty.span()=>
+            #[automatically_derived]
+            #[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+            impl #impl_generics #events::#of for #self_ty #where_clause { #body }
+        }
+    });
+    let warnings = methods.iter().filter_map(deprecation);
+    quote!(#(#impls)* #(#warnings)*)
+}
 
+/// A trait, from the path of the set on, and what stands in its impl.
+type Impl = (TokenStream, TokenStream);
+
+/// A handler with methods that take `&self`.
+fn shared(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
+    let events = &input.events;
+    // A type of the set, however it is reached.
+    let private = quote!(#events::__private);
     let (futures, plain): (Vec<_>, Vec<_>) = methods
         .iter()
         .partition(|checked| checked.method.sig.asyncness.is_some());
@@ -24,14 +47,16 @@ pub(crate) fn expand(input: &Input, methods: &[Checked<'_>]) -> TokenStream {
     let async_interests = self::interests(&futures, events, &private);
     let plain = plain
         .iter()
-        .map(|checked| plain_method(checked, events, &private));
+        .map(|checked| plain_method(checked, events, &private, None));
     let futures = futures
         .iter()
         .map(|checked| async_method(checked, events, &private));
-    let warnings = methods.iter().filter_map(deprecation);
-
-    let body = quote!(#interests #(#plain)*);
-    let async_body = quote!(#async_interests #(#futures)*);
+    let interests = quote! {
+        fn interests(&self) -> #private::Interests { #interests }
+    };
+    let async_interests = quote! {
+        fn interests(&self) -> #private::Interests { #async_interests }
+    };
     let deliver = quote! {
         fn interests(&self) -> #private::Interests {
             #events::CallbackHandler::interests(self)
@@ -57,32 +82,81 @@ pub(crate) fn expand(input: &Input, methods: &[Checked<'_>]) -> TokenStream {
             #private::deliver_async(self, run, event)
         }
     };
-    // Here it is asked whether the type is `Send` and `Sync`.
-    let delivery = quote_spanned!(self_ty.span()=> type Delivery = Self;);
-    let register = quote! {
-        #delivery
+    let register = quote!(#private::Registered::new(::std::sync::Arc::new(self)));
+    let delivery = quote!(Self);
+    let handler = handler(input, &private, &delivery, &register);
+    vec![
+        (quote!(CallbackHandler), quote!(#interests #(#plain)*)),
+        (
+            quote!(AsyncCallbackHandler),
+            quote!(#async_interests #(#futures)*),
+        ),
+        (quote!(__private::Deliver<#events::Events>), deliver),
+        (quote!(__private::Handler<#events::Events>), handler),
+    ]
+}
 
-        fn register(self) -> #private::Registered<#events::Events, Self> {
-            #private::Registered::new(::std::sync::Arc::new(self))
+/// A handler with methods that take `&mut self`.
+fn exclusive(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
+    let events = &input.events;
+    let private = quote!(#events::__private);
+    let interests = interests(&methods.iter().collect::<Vec<_>>(), events, &private);
+    let mutable = Some(Token![mut](Span::call_site()));
+    let methods = methods
+        .iter()
+        .map(|checked| plain_method(checked, events, &private, mutable));
+    let deliver = quote! {
+        const INTERESTS: #private::Interests = #interests;
+
+        fn deliver_mut(
+            &mut self,
+            run: &#private::Run<'_>,
+            event: &<#events::Events as #private::EventSet>::Ref<'_>,
+        ) -> #private::Outcome {
+            #private::deliver_mut(self, run, event)
         }
     };
-    let attrs = quote! {
-        #[automatically_derived]
-        #[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
-    };
-    // Header and braces stand at the type's name: there rustc points when the type is not `Send`
-    // or is a handler already.
-    quote_spanned! {self_ty.span()=>
-        #attrs
-        impl #impl_generics #events::CallbackHandler for #self_ty #where_clause { #body }
-        #attrs
-        impl #impl_generics #events::AsyncCallbackHandler for #self_ty #where_clause { #async_body }
-        #attrs
-        impl #impl_generics #private::Deliver<#events::Events> for #self_ty #where_clause { #deliver }
-        #attrs
-        impl #impl_generics #private::Handler<#events::Events> for #self_ty #where_clause { #register }
-        #(#warnings)*
+    let delivery = quote!(#private::Shared<Self>);
+    let register = quote!(#private::Exclusive::new(self).registered());
+    let handler = handler(input, &private, &delivery, &register);
+    vec![
+        (quote!(ExclusiveCallbackHandler), quote!(#(#methods)*)),
+        (quote!(__private::DeliverMut<#events::Events>), deliver),
+        (quote!(__private::Handler<#events::Events>), handler),
+    ]
+}
+
+fn handler(
+    input: &Input,
+    private: &TokenStream,
+    delivery: &TokenStream,
+    register: &TokenStream,
+) -> TokenStream {
+    let events = &input.events;
+    // Here it is asked whether the type is `Send` and `Sync`.
+    let delivery = located(
+        quote!(type Delivery = #delivery;),
+        input.block.self_ty.span(),
+    );
+    quote! {
+        #delivery
+
+        fn register(self) -> #private::Registered<#events::Events, Self::Delivery> {
+            #register
+        }
     }
+}
+
+/// The tokens, all in one place: where rustc finds several, it points at the whole attribute.
+fn located(tokens: TokenStream, at: Span) -> TokenStream {
+    let located = tokens.into_iter().map(|mut token| {
+        // Which crate `$crate` means is told by its span.
+        if token.to_string() != "$crate" {
+            token.set_span(at);
+        }
+        token
+    });
+    located.collect()
 }
 
 /// A handler outlives every run. Where that depends on its parameters, it is one only if they do.
@@ -99,27 +173,25 @@ fn generics(generics: &Generics) -> Generics {
     generics
 }
 
+/// The events that these methods are for, as a constant.
 fn interests(methods: &[&Checked<'_>], events: &Path, private: &TokenStream) -> TokenStream {
     if methods.is_empty() {
-        return quote! {
-            fn interests(&self) -> #private::Interests {
-                #private::Interests::NONE
-            }
-        };
+        return quote!(#private::Interests::NONE);
     }
     let indices = methods.iter().map(|checked| {
         let (cfg, event) = (&checked.method.cfg, &checked.row.event);
         let lifetime = checked.row.borrows.then(|| quote!(<'_>));
         quote!(#(#cfg)* <#events::#event #lifetime as #private::Event>::INDEX)
     });
-    quote! {
-        fn interests(&self) -> #private::Interests {
-            const { #private::Interests::of(&[#(#indices),*]) }
-        }
-    }
+    quote!(const { #private::Interests::of(&[#(#indices),*]) })
 }
 
-fn plain_method(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> TokenStream {
+fn plain_method(
+    checked: &Checked<'_>,
+    events: &Path,
+    private: &TokenStream,
+    mutable: Option<Token![mut]>,
+) -> TokenStream {
     let (cfg, name, event) = (
         &checked.method.cfg,
         &checked.method.sig.ident,
@@ -137,7 +209,7 @@ fn plain_method(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> 
     quote! {
         #(#cfg)*
         fn #name(
-            &#this,
+            &#mutable #this,
             #event_local: &#events::#event #lifetime,
             #run: &#private::Run<'_>,
         ) -> #private::Outcome {

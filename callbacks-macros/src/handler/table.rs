@@ -5,6 +5,7 @@ use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Ident, Path, Token, braced, bracketed};
 
+use super::check::is_exclusive;
 use super::signatures::{Block, Method};
 
 pub(crate) struct Input {
@@ -64,6 +65,12 @@ impl Parse for Row {
 }
 
 impl Input {
+    /// Whether the handler's calls must not overlap.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        let mut methods = self.block.methods.iter();
+        methods.any(|method| self.row(method).is_some() && is_exclusive(&method.sig))
+    }
+
     /// The event that `method` handles, if any.
     pub(crate) fn row(&self, method: &Method) -> Option<&Row> {
         let name = method.sig.ident.unraw();

@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::ledger::Ledger;
+use super::sequencer::Whose;
 use crate::handler::{Handler, Narrowed, Options, Queue, Registered};
 use crate::record::Sink;
 use crate::{Deliver, EventSet, Interests};
@@ -53,6 +54,13 @@ impl<S: EventSet> Entry<S> {
             delivery,
             options,
         })
+    }
+}
+
+impl<S: EventSet> Entry<S> {
+    /// Whose lane its events are queued in.
+    pub(super) fn whose(&self) -> Whose {
+        (self.id, self.options.lane.clone())
     }
 }
 

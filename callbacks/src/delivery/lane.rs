@@ -1,8 +1,9 @@
-//! A lane: the ordered queue through which one handler is called for one run tree away from its
-//! emissions, one event after another: a sync method by whatever worker thread has the lane at the
+//! A lane: the ordered queue through which one handler is called for one run tree (for all of them,
+//! if it is exclusive) away from its emissions, one event after another: a sync method by whatever worker thread has the lane at the
 //! moment, an async one in a task that has it.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -36,7 +37,7 @@ pub(super) struct Numbered {
 pub(super) const TURN: usize = 64;
 
 #[derive(Default)]
-pub(super) struct Lane {
+pub(crate) struct Lane {
     line: Mutex<Line>,
     /// The places that are free, if the lane is a bounded queue.
     places: OnceLock<Arc<Semaphore>>,
@@ -152,6 +153,12 @@ impl Lane {
             Some(runtime) => task::spawn(self.clone(), runtime.as_ref()),
             None => workers::schedule(self.clone()),
         }
+    }
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").finish_non_exhaustive()
     }
 }
 

@@ -48,6 +48,7 @@ pub(crate) use dispatcher::Entry;
 pub(crate) use driven::{Driven, hand_on, poll_once_more};
 pub(crate) use emission::{Place, Site, emit};
 pub(crate) use flush::flush;
+pub(crate) use lane::Lane;
 pub(crate) use ledger::Receipt;
 pub(crate) use put_off::put_off;
 pub(crate) use queued::Surroundings;

@@ -59,9 +59,9 @@ pub(super) struct Emission {
 impl<S: EventSet> QueuedCall<S> {
     /// On the lane of the handler, for an emission that waits.
     pub(super) fn awaited(self, emission: Emission) -> To {
-        let id = self.entry.id;
+        let whose = self.entry.whose();
         let call = move |numbered| self.call(numbered, Some(emission));
-        To::Lane(id, Job::Call(Box::new(call)))
+        To::Lane(whose, Job::Call(Box::new(call)))
     }
 
     /// In the background, by whatever methods it has.
@@ -74,13 +74,13 @@ impl<S: EventSet> QueuedCall<S> {
             let write = move |numbered: Numbered| write(numbered.seq, numbered.receipt);
             return vec![To::Stream(Box::new(write))];
         }
-        let id = self.entry.id;
+        let whose = self.entry.whose();
         match (to.call, to.task) {
-            (true, false) => vec![To::Lane(id, self.call_job(room))],
-            (false, _) => vec![To::Lane(id, self.task_job(room))],
+            (true, false) => vec![To::Lane(whose, self.call_job(room))],
+            (false, _) => vec![To::Lane(whose, self.task_job(room))],
             (true, true) => {
-                let task = self.again().task_job(Room::Passes);
-                vec![To::Lane(id, self.call_job(room)), To::Lane(id, task)]
+                let task = To::Lane(whose.clone(), self.again().task_job(Room::Passes));
+                vec![To::Lane(whose, self.call_job(room)), task]
             }
         }
     }

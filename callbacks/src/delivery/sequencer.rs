@@ -44,13 +44,16 @@ pub(super) struct Queued<'a> {
 }
 
 pub(super) enum To {
-    /// The lane of the entry with this id.
-    Lane(usize, Job),
+    /// The lane of this handler in the tree.
+    Lane(Whose, Job),
     /// Somewhere else. It runs under the lock of the tree, so nothing of a user may be in it.
     Stream(Box<dyn FnOnce(Numbered) + Send>),
     /// Nowhere: there is no room.
     Nowhere,
 }
+
+/// The id of a handler's entry, and its own lane if it is exclusive.
+pub(super) type Whose = (usize, Option<Arc<Lane>>);
 
 impl Sequencer {
     pub(crate) fn new() -> Arc<Self> {
@@ -88,7 +91,7 @@ impl Sequencer {
             let receipt = event.receipt.unwrap_or_else(|| event.ledger.receipt());
             let numbered = Numbered { seq, receipt };
             match event.to {
-                To::Lane(id, job) => tickets.push(lanes.of(id).push(numbered, job)),
+                To::Lane(whose, job) => tickets.push(lanes.of(&whose).push(numbered, job)),
                 To::Stream(send) => send(numbered),
                 To::Nowhere => drop(numbered),
             }
@@ -101,7 +104,7 @@ impl Sequencer {
         let mut lanes = lock(&self.lanes);
         let places = queues.iter().map(|to| match &to.entry.sink {
             Some(sink) => sink.places.clone(),
-            None => lanes.of(to.entry.id).places(to.queue).clone(),
+            None => lanes.of(&to.entry.whose()).places(to.queue).clone(),
         });
         places.collect()
     }
@@ -115,7 +118,11 @@ impl Sequencer {
 }
 
 impl Lanes {
-    fn of(&mut self, id: usize) -> &Arc<Lane> {
+    fn of<'l>(&'l mut self, (id, own): &'l Whose) -> &'l Arc<Lane> {
+        if let Some(own) = own {
+            return own;
+        }
+        let id = *id;
         if !self.by_entry.contains_key(&id) && self.by_entry.len() >= self.enough {
             // Nothing is lost with an idle lane: it is filled under the lock that is held here.
             self.by_entry.retain(|_, lane| !lane.is_idle());
@@ -137,7 +144,7 @@ mod tests {
         let sequencer = Sequencer::new();
         let ledger = Ledger::new("test".into(), true);
         for id in 0..10 * KEPT {
-            let to = To::Lane(id, Job::Call(Box::new(|_| {})));
+            let to = To::Lane((id, None), Job::Call(Box::new(|_| {})));
             let (ledger, receipt) = (&ledger, None);
             let event = Queued {
                 ledger,

@@ -1,5 +1,6 @@
 //! Handlers: what can be registered, and how an event reaches it.
 
+mod exclusive;
 mod narrowed;
 mod options;
 mod queue;
@@ -9,6 +10,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 
+pub use exclusive::{DeliverMut, Exclusive, Shared};
 pub use options::{Configured, handler};
 pub use queue::{OnFull, Queue};
 
@@ -29,7 +31,8 @@ pub type Outcome = Result<(), BoxError>;
 /// What [`Callbacks::with`](crate::Callbacks::with) takes: a handler of the events of `S`.
 ///
 /// `#[callback_handler]` implements it. It holds for `T`, for `Arc<T>` (which the caller can keep,
-/// and which is called once even if it is registered twice), and for [`handler`]`(T)` with options.
+/// and which is called once even if it is registered twice), for [`Exclusive<T>`](Exclusive) if methods
+/// take `&mut self`, and for [`handler`]`(T)` with options.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a callback handler",
     label = "not a callback handler",

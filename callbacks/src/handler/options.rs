@@ -1,9 +1,11 @@
 //! Options of a registration: how a handler is called, said where it is registered.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Handler, Queue, Registered};
+use crate::delivery::Lane;
 use crate::{EventSet, Interests};
 
 #[derive(Clone, Debug, Default)]
@@ -13,6 +15,8 @@ pub(crate) struct Options {
     /// Nobody waits for it: its events are queued.
     pub(crate) background: Option<Queue>,
     pub(crate) name: Option<Cow<'static, str>>,
+    /// Its one queue for all run trees, if it is exclusive.
+    pub(crate) lane: Option<Arc<Lane>>,
     /// Failures reach the emitter.
     pub(crate) raise_errors: bool,
     /// How long an emission waits for it.
@@ -30,6 +34,7 @@ impl Options {
             inline: self.inline || within.inline,
             background: self.background.or(within.background),
             name: self.name.or(within.name),
+            lane: self.lane.or(within.lane),
             raise_errors: self.raise_errors || within.raise_errors,
             timeout: self.timeout.or(within.timeout),
             only: match (self.only, within.only) {
