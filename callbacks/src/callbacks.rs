@@ -10,13 +10,13 @@ use serde_json::Value;
 
 use crate::ambient;
 use crate::argument::Payload;
-use crate::delivery::{Entry, Place, Reach, Registry, Site, emit, flush, places};
+use crate::delivery::{Entry, Place, Reach, Registry, Sequencer, Site, emit, flush, places};
 use crate::events::{CustomEvent, Events};
 use crate::handler::{Handler, Queue, handler};
 use crate::info::Labels;
 use crate::payload::{Message, ModelParams, RunKind, Serialized};
 use crate::record::{Record, Recording, Sink};
-use crate::runs::{Inputs, Messages, Node, Prompts, Query, Start, ToolInput, Tree};
+use crate::runs::{Inputs, Messages, Node, Prompts, Query, Start, ToolInput};
 use crate::{EmitError, Event, EventSet, FlushReport, Interests, RunInfo};
 
 /// Handlers of any number of event sets, with tags, metadata, and a place in the tree of runs.
@@ -61,14 +61,21 @@ pub struct Callbacks {
 struct Inner {
     registry: Arc<Registry>,
     origin: Origin,
+    outside: OnceLock<Outside>,
+}
+
+/// Where events outside any run are emitted. Each value has its own, so that one request waits for
+/// no other.
+struct Outside {
     /// The run that handlers see where there is none.
-    outside: OnceLock<RunInfo>,
+    info: RunInfo,
+    sequencer: Arc<Sequencer>,
 }
 
 /// Where events are emitted and runs started.
 #[derive(Clone)]
 enum Origin {
-    Outside(Arc<Tree>),
+    Outside,
     Inside(Arc<Node>),
 }
 
@@ -154,7 +161,8 @@ impl Callbacks {
     /// Waits until all events have arrived that are on their way to the handlers of this value:
     /// those on lanes and in background queues, of closing runs, and those put off inside of
     /// callbacks; whoever emitted them. What is emitted later is not waited for. It waits no longer
-    /// than the timeout, and then says what became of everything.
+    /// than the timeout, and then says what became of everything. It drives nothing itself: what is on
+    /// its way on a runtime that is not run any more, or in a future that is not polled, stays there.
     ///
     /// Call it before the program ends. Inside a callback it does not wait, for it could wait for
     /// itself. It does not wait for whoever reads [records](Self::record); what is not read yet is
@@ -256,10 +264,8 @@ impl Callbacks {
     }
 
     fn change(&self, change: impl FnOnce(&Arc<Registry>) -> Registry) -> Self {
-        let origin = match &self.inner {
-            Some(inner) => inner.origin.clone(),
-            None => Origin::Outside(Tree::new()),
-        };
+        let origin = self.inner.as_ref().map(|inner| inner.origin.clone());
+        let origin = origin.unwrap_or(Origin::Outside);
         Self::from(Arc::new(change(&self.registry())), origin)
     }
 
@@ -445,20 +451,25 @@ impl Site for Inner {
                 registry,
                 ..node.place()
             },
-            Origin::Outside(tree) => Place {
-                registry,
-                info: self.outside(),
-                sequencer: &tree.sequencer,
-                closed: None,
-            },
+            Origin::Outside => {
+                let Outside { info, sequencer } = self.outside();
+                Place {
+                    registry,
+                    info,
+                    sequencer,
+                    closed: None,
+                }
+            }
         }
     }
 }
 
 impl Inner {
-    fn outside(&self) -> &RunInfo {
-        let labels = || self.registry.labels().clone();
-        self.outside.get_or_init(|| RunInfo::outside(labels()))
+    fn outside(&self) -> &Outside {
+        self.outside.get_or_init(|| Outside {
+            info: RunInfo::outside(self.registry.labels().clone()),
+            sequencer: Sequencer::new(),
+        })
     }
 }
 

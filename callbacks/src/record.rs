@@ -1,15 +1,17 @@
 //! Events as a stream of records, for code that would rather read than be called.
 
+use std::any::Any;
+use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 use std::time::SystemTime;
 
 use futures_core::Stream;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
-use crate::delivery::{Receipt, Room};
+use crate::delivery::{Receipt, Room, lock};
 use crate::events::Events;
 use crate::handler::{Deliver, Outcome};
 use crate::{BoxFuture, EventSet, Interests, Run, RunInfo};
@@ -35,7 +37,8 @@ impl<S: EventSet> Record<S> {
         self.seq
     }
 
-    /// When it was emitted.
+    /// When it was written into the stream: right after it was emitted, unless its emission waited
+    /// for room or was put off.
     #[must_use]
     pub fn time(&self) -> SystemTime {
         self.time
@@ -83,13 +86,21 @@ impl<S: EventSet> fmt::Debug for Record<S> {
     }
 }
 
-/// Where records are written.
+/// Where records are written: the other end of a stream.
 pub(crate) struct Sink<S: EventSet> {
-    sender: mpsc::UnboundedSender<Unread<S>>,
+    unread: Arc<Mutex<Unread<S>>>,
     pub(crate) places: Arc<Semaphore>,
 }
 
+/// What was written and not read yet.
 struct Unread<S: EventSet> {
+    records: VecDeque<Written<S>>,
+    reader: Option<Waker>,
+    /// Whether nothing more is written, or read.
+    over: bool,
+}
+
+struct Written<S: EventSet> {
     record: Record<S>,
     receipt: Receipt,
     /// Its place in the queue is free when it is read.
@@ -99,22 +110,27 @@ struct Unread<S: EventSet> {
 impl<S: EventSet> Sink<S> {
     /// A sink, and the stream of what is written there.
     pub(crate) fn new(places: Arc<Semaphore>) -> (Self, Records<S>) {
-        let (sender, unread) = mpsc::unbounded_channel();
+        let unread = Arc::new(Mutex::new(Unread {
+            records: VecDeque::new(),
+            reader: None,
+            over: false,
+        }));
         let records = Records {
-            unread,
+            unread: unread.clone(),
             places: places.clone(),
         };
-        (Self { sender, places }, records)
+        (Self { unread, places }, records)
     }
 
-    /// Makes what writes a record, given its number and its receipt.
+    /// Makes what writes a record, given its number and its receipt. That gives back what is to be
+    /// dropped when no lock is held.
     pub(crate) fn write(
         &self,
         run: RunInfo,
         event: Arc<S::Owned>,
         room: Room,
-    ) -> impl FnOnce(u64, Receipt) + Send + use<S> {
-        let (sender, time) = (self.sender.clone(), SystemTime::now());
+    ) -> impl FnOnce(u64, Receipt) -> Box<dyn Any + Send> + Send + use<S> {
+        let (unread, time) = (self.unread.clone(), SystemTime::now());
         move |seq, receipt| {
             let record = Record {
                 run,
@@ -122,33 +138,66 @@ impl<S: EventSet> Sink<S> {
                 time,
                 event,
             };
-            // What nobody will read has a receipt that tells.
-            let _ = sender.send(Unread {
+            let written = Written {
                 record,
                 receipt,
                 _room: room,
-            });
+            };
+            let mut unread = lock(&unread);
+            if unread.over {
+                return Box::new(written);
+            }
+            unread.records.push_back(written);
+            Box::new(unread.reader.take().map(Wakes))
         }
+    }
+}
+
+impl<S: EventSet> Drop for Sink<S> {
+    fn drop(&mut self) {
+        let reader = {
+            let mut unread = lock(&self.unread);
+            unread.over = true;
+            unread.reader.take()
+        };
+        drop(reader.map(Wakes));
+    }
+}
+
+/// Wakes when it is dropped.
+struct Wakes(Waker);
+
+impl Drop for Wakes {
+    fn drop(&mut self) {
+        self.0.wake_by_ref();
     }
 }
 
 /// The stream of records.
 pub(crate) struct Records<S: EventSet> {
-    unread: mpsc::UnboundedReceiver<Unread<S>>,
+    unread: Arc<Mutex<Unread<S>>>,
     places: Arc<Semaphore>,
 }
 
 impl<S: EventSet> Stream for Records<S> {
     type Item = Record<S>;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Record<S>>> {
-        self.unread.poll_recv(cx).map(|unread| {
-            let Unread {
-                record, receipt, ..
-            } = unread?;
-            receipt.delivered();
-            Some(record)
-        })
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Record<S>>> {
+        let mut unread = lock(&self.unread);
+        let Some(written) = unread.records.pop_front() else {
+            let before = unread.reader.replace(cx.waker().clone());
+            let over = unread.over;
+            drop(unread);
+            drop(before);
+            return if over {
+                Poll::Ready(None)
+            } else {
+                Poll::Pending
+            };
+        };
+        drop(unread);
+        written.receipt.delivered();
+        Poll::Ready(Some(written.record))
     }
 }
 
@@ -156,6 +205,11 @@ impl<S: EventSet> Drop for Records<S> {
     fn drop(&mut self) {
         // Nobody is to wait for room that nobody makes.
         self.places.close();
+        let mut unread = lock(&self.unread);
+        unread.over = true;
+        let lost = (std::mem::take(&mut unread.records), unread.reader.take());
+        drop(unread);
+        drop(lost);
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
-use super::callback;
+use super::callback::{self, During};
 use super::deferred::Turn;
 use super::dispatcher::Entry;
 use super::ledger::{Receipt, Trouble};
@@ -41,6 +41,12 @@ impl Aftermath {
 
     pub(super) fn is_nothing(&self) -> bool {
         self.0.is_none()
+    }
+
+    /// The event has reached all handlers, so what they put off may be done.
+    pub(super) fn release(&mut self) {
+        let turns = self.0.iter_mut().flat_map(|left| &mut left.turns);
+        turns.for_each(Turn::release);
     }
 
     /// Has what was put off done by others. It can be waited for all the same.
@@ -94,7 +100,7 @@ impl<'a, S: EventSet> Calls<'a, '_, S> {
         loop {
             let receipts = &mut *self.receipts;
             let calls = || rest.try_for_each(|entry| call(entry, receipts));
-            let outcome = callback::call(calls, |turns| aftermath.owe(turns));
+            let outcome = callback::call(During::Reaching, calls, |turns| aftermath.owe(turns));
             let Err(error) = outcome.unwrap_or_else(panicked) else {
                 break;
             };
@@ -165,7 +171,7 @@ pub(super) fn call_lane<S: EventSet>(
 ) -> Aftermath {
     let mut aftermath = Aftermath::default();
     let call = || entry.delivery.deliver(run, event);
-    let outcome = callback::call(call, |turns| aftermath.owe(turns));
+    let outcome = callback::call(During::Waiting, call, |turns| aftermath.owe(turns));
     match outcome.unwrap_or_else(panicked) {
         late if !verdict.is_none_or(Verdict::claim) => {
             receipt.counted();
@@ -238,7 +244,7 @@ impl<S: EventSet> AsyncCall<'_, S> {
             return Poll::Ready(());
         };
         let poll = || future.as_mut().poll(cx);
-        let polled = callback::call(poll, |turns| aftermath.owe(turns));
+        let polled = callback::call(During::Waiting, poll, |turns| aftermath.owe(turns));
         let outcome = match polled {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(outcome)) => outcome,
@@ -290,7 +296,7 @@ fn panicked(panic: Box<dyn Any + Send>) -> Outcome {
 /// of it gets out, and what it emits is put off.
 pub(crate) fn quietly(run: impl FnOnce()) {
     // What is put off is handed on.
-    forget(callback::call(run, drop));
+    forget(callback::call(During::Waiting, run, drop));
 }
 
 /// To drop a panic could panic again.

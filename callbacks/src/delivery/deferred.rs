@@ -1,7 +1,8 @@
 //! What is put off in a run tree, because it was emitted inside a callback: it is done in order,
-//! once the handlers of the emission around it were reached, and before anything later is emitted.
+//! once the emission around it has reached all its handlers, and before anything later is emitted.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
+use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,6 +20,9 @@ use crate::BoxFuture;
 /// An emission or the closing of a run.
 pub(crate) type Work = BoxFuture<'static, ()>;
 
+/// After so much work in a row others have their turn: handlers may go on reacting for ever.
+const IN_A_ROW: usize = 64;
+
 /// The work that is put off in one run tree.
 pub(crate) struct Deferred {
     /// Whether there is any. The others ask for nothing else.
@@ -30,14 +34,24 @@ pub(crate) struct Deferred {
 
 #[derive(Default)]
 struct Queue {
-    work: VecDeque<Work>,
+    work: VecDeque<Slot>,
     queued: u64,
+    /// How much was begun, and how much is done.
+    begun: u64,
     done: u64,
     /// Does the work, one after another. Present while there is any.
     driver: Option<Driven<()>>,
     /// Whether the driver was handed on, so that nobody else has to.
     handed_on: bool,
-    waiting: Vec<Waker>,
+    /// Those who wait for something to change.
+    waiting: BTreeMap<u64, Waker>,
+    waiters: u64,
+}
+
+struct Slot {
+    work: Work,
+    /// Work is queued in the middle of an emission, and done when that has reached its handlers.
+    released: bool,
 }
 
 impl Deferred {
@@ -57,87 +71,128 @@ impl Deferred {
     /// Queues work, unless the run is closed. Whoever closes a run asks for the [`turn`](Self::turn)
     /// after that, so it either keeps the work out or waits for it.
     ///
-    /// Whoever gets the turn has the work done.
+    /// Whoever gets the turn has the work done, and releases it if it is held.
     pub(crate) fn push(
         self: &Arc<Self>,
         closed: Option<&AtomicBool>,
+        held: bool,
         work: impl FnOnce() -> Work,
     ) -> Option<Turn> {
         let mut queue = lock(&self.queue);
         if closed.is_some_and(|closed| closed.load(Ordering::SeqCst)) {
             return None;
         }
-        queue.work.push_back(work());
+        queue.work.push_back(Slot {
+            work: work(),
+            released: !held,
+        });
         queue.queued += 1;
         self.pending.store(true, Ordering::Release);
         let drive = || FutureExt::shared(Box::pin(drive(self.clone())) as Work);
-        let driver = queue.driver.get_or_insert_with(drive).clone();
-        Some(Turn {
-            deferred: self.clone(),
-            number: queue.queued,
-            driver: Some(driver),
-            responsible: true,
-        })
+        queue.driver.get_or_insert_with(drive);
+        let number = queue.queued;
+        let mut turn = self.turn_of(&mut queue, number)?;
+        turn.responsible = true;
+        turn.held.extend(held.then_some(number));
+        Some(turn)
     }
 
     /// When all is done that is queued now; `None` if there is nothing to wait for.
     pub(crate) fn turn(self: &Arc<Self>) -> Option<Turn> {
-        let queue = lock(&self.queue);
+        let mut queue = lock(&self.queue);
+        let number = queue.queued;
+        self.turn_of(&mut queue, number)
+    }
+
+    fn turn_of(self: &Arc<Self>, queue: &mut Queue, number: u64) -> Option<Turn> {
         let driver = queue.driver.clone()?;
+        queue.waiters += 1;
         Some(Turn {
             deferred: self.clone(),
-            number: queue.queued,
+            number,
+            held: Vec::new(),
             driver: Some(driver),
             responsible: false,
+            waiter: queue.waiters,
         })
     }
 
-    fn next(&self) -> Option<Work> {
+    /// The next work; `None` if there is no more.
+    fn poll_next(&self, driver: u64, cx: &mut Context<'_>) -> Poll<Option<Work>> {
         let mut queue = lock(&self.queue);
-        let next = queue.work.pop_front();
-        if next.is_none() {
-            self.pending.store(false, Ordering::Release);
-            let driver = queue.driver.take();
-            queue.handed_on = false;
-            drop(queue);
-            drop(driver);
+        match queue.work.front() {
+            Some(slot) if slot.released => {
+                queue.begun += 1;
+                Poll::Ready(queue.work.pop_front().map(|slot| slot.work))
+            }
+            Some(_) => {
+                queue.waiting.insert(driver, cx.waker().clone());
+                Poll::Pending
+            }
+            None => {
+                self.pending.store(false, Ordering::Release);
+                queue.handed_on = false;
+                let driver = queue.driver.take();
+                drop(queue);
+                drop(driver);
+                Poll::Ready(None)
+            }
         }
-        next
     }
 
-    /// Whether the driver has to be handed on.
-    fn goes_on(&self) -> bool {
+    /// Lets held work go.
+    fn release(&self, numbers: &[u64]) {
         let mut queue = lock(&self.queue);
-        queue.driver.is_some() && !std::mem::replace(&mut queue.handed_on, true)
+        for number in numbers {
+            let ahead = number.checked_sub(queue.begun + 1).map(usize::try_from);
+            if let Some(slot) = ahead.and_then(|ahead| queue.work.get_mut(ahead.ok()?)) {
+                slot.released = true;
+            }
+        }
+        wake_all(queue);
     }
 
     fn done(&self) {
         let mut queue = lock(&self.queue);
         queue.done += 1;
-        let waiting = std::mem::take(&mut queue.waiting);
-        drop(queue);
-        waiting.into_iter().for_each(Waker::wake);
-    }
-
-    fn poll_done(&self, number: u64, waker: &Waker) -> Poll<()> {
-        let mut queue = lock(&self.queue);
-        if queue.done >= number {
-            return Poll::Ready(());
-        }
-        if !queue.waiting.iter().any(|known| known.will_wake(waker)) {
-            queue.waiting.push(waker.clone());
-        }
-        Poll::Pending
+        wake_all(queue);
     }
 }
 
+fn wake_all(mut queue: std::sync::MutexGuard<'_, Queue>) {
+    let waiting = std::mem::take(&mut queue.waiting);
+    drop(queue);
+    waiting.into_values().for_each(Waker::wake);
+}
+
 async fn drive(deferred: Arc<Deferred>) {
-    while let Some(work) = deferred.next() {
+    // The driver is the one who waits by this number.
+    const DRIVER: u64 = 0;
+    for count in 1_usize.. {
+        let Some(work) = poll_fn(|cx| deferred.poll_next(DRIVER, cx)).await else {
+            return;
+        };
         if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
             quietly(|| drop(panic));
         }
         deferred.done();
+        if count.is_multiple_of(IN_A_ROW) {
+            let_others().await;
+        }
     }
+}
+
+/// Is ready when it is polled again.
+async fn let_others() {
+    let mut again = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut again, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Ready when the work up to a certain one is done, which it does if nobody else does.
@@ -145,28 +200,58 @@ async fn drive(deferred: Arc<Deferred>) {
 pub(crate) struct Turn {
     deferred: Arc<Deferred>,
     number: u64,
+    /// The work that waits to be released.
+    held: Vec<u64>,
     driver: Option<Driven<()>>,
     /// Whether the work has to be done even if this is dropped.
     responsible: bool,
+    waiter: u64,
 }
 
 impl Turn {
     /// Becomes the later one of two turns of a run tree, and gives back one of another.
-    pub(super) fn join(&mut self, later: Turn) -> Option<Turn> {
+    pub(super) fn join(&mut self, mut later: Turn) -> Option<Turn> {
         if !Arc::ptr_eq(&self.deferred, &later.deferred) {
             return Some(later);
         }
+        later.held.append(&mut self.held);
         std::mem::replace(self, later).responsible = false;
         None
     }
 
+    /// The emission around the work has reached all its handlers.
+    pub(super) fn release(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        if !held.is_empty() {
+            self.deferred.release(&held);
+        }
+    }
+
     /// Has the work done by others.
     pub(super) fn let_go(&mut self) {
-        let responsible = std::mem::replace(&mut self.responsible, false);
-        let driver = self.driver.as_ref().filter(|_| responsible);
-        if let Some(driver) = driver.filter(|_| self.deferred.goes_on()) {
-            hand_on(driver.clone(), self.deferred.home.as_ref());
+        self.release();
+        if !std::mem::replace(&mut self.responsible, false) {
+            return;
         }
+        let mut queue = lock(&self.deferred.queue);
+        if queue.done >= self.number || queue.handed_on {
+            return;
+        }
+        queue.handed_on = true;
+        let driver = queue.driver.clone();
+        drop(queue);
+        if let Some(driver) = driver {
+            hand_on(driver, self.deferred.home.as_ref());
+        }
+    }
+
+    fn poll_done(&self, waker: &Waker) -> Poll<()> {
+        let mut queue = lock(&self.deferred.queue);
+        if queue.done >= self.number {
+            return Poll::Ready(());
+        }
+        queue.waiting.insert(self.waiter, waker.clone());
+        Poll::Pending
     }
 }
 
@@ -174,22 +259,23 @@ impl Future for Turn {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        // Asked again after the driver was polled: it may have done just what is waited for here.
-        for _ in 0..2 {
-            if self.deferred.poll_done(self.number, cx.waker()).is_ready() {
-                self.driver = None;
-                return Poll::Ready(());
-            }
-            if poll_once_more(&mut self.driver, cx).is_ready() {
-                return Poll::Ready(());
-            }
+        self.release();
+        if self.poll_done(cx.waker()).is_pending()
+            && poll_once_more(&mut self.driver, cx).is_pending()
+            // The driver may have done just what is waited for here.
+            && self.poll_done(cx.waker()).is_pending()
+        {
+            return Poll::Pending;
         }
-        Poll::Pending
+        self.driver = None;
+        Poll::Ready(())
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
         self.let_go();
+        let waker = lock(&self.deferred.queue).waiting.remove(&self.waiter);
+        drop(waker);
     }
 }

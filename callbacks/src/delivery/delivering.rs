@@ -10,12 +10,11 @@ use tokio::sync::{Semaphore, oneshot};
 use super::call::{Aftermath, Called, Calls, call_all, poll_all};
 use super::dispatcher::Route;
 use super::emission::Place;
-use super::lane::Ticket;
 use super::ledger::Receipt;
 use super::queued::{Emission, QueuedCall, Surroundings};
 use super::receipts::{self, Receipts};
 use super::room::{self, Room};
-use super::sequencer::Queued;
+use super::sequencer::{Held, Queued};
 use super::waiting::{Reply, Verdict, Waiting};
 use crate::{BoxFuture, EmitError, EventSet, Run};
 
@@ -25,7 +24,7 @@ pub(crate) struct Prepared<S: EventSet> {
     pub(crate) owned: Option<Arc<S::Owned>>,
     /// What counts it already.
     pub(crate) receipts: Option<Box<Receipts>>,
-    /// Whether it passes full queues: starts and terminal events do.
+    /// Whether it passes full queues: starts, terminal events and what was put off do.
     pub(crate) passes: bool,
     /// Whether what its handlers put off is not waited for here. What is put off itself does not, nor
     /// does a closing that may be: they would wait for what comes after them.
@@ -81,7 +80,7 @@ struct Reached {
 }
 
 struct InLanes {
-    tickets: Vec<Ticket>,
+    held: Vec<Held>,
     replies: Vec<Reply>,
 }
 
@@ -102,8 +101,10 @@ impl Reached {
             receipts: receipts::of(&mut prepared.receipts, |all| &mut all.futures),
         };
         poll_all(futures, run, event, &mut self.aftermath, &mut waiting, cx);
+        // What runs in the lanes from now on comes after what was put off here.
+        self.aftermath.release();
         if let Some(queued) = self.queued.take() {
-            drop(queued.tickets);
+            drop(queued.held);
             let replies = queued.replies.into_iter().zip(&route.lanes);
             waiting.extend(replies.map(|(reply, entry)| {
                 Waiting::reply(reply, Called::new(entry, run, S::index(event)))
@@ -162,6 +163,7 @@ pub(super) fn rest<S: EventSet>(
     mut waiting: Vec<Waiting<'_, S>>,
     detached: bool,
 ) -> Rest<'_> {
+    aftermath.release();
     if detached {
         aftermath.let_go();
     } else {
@@ -241,14 +243,14 @@ fn deliver_queued<S: EventSet>(
             });
         }
     }
-    let (seq, tickets) = place.sequencer.enqueue(place.closed, events)?;
+    let (seq, held) = place.sequencer.enqueue(place.closed, events)?;
     let calls = Calls {
         entries: &route.inline,
         receipts: receipts::of(&mut prepared.receipts, |all| &mut all.inline),
     };
     let mut aftermath = Aftermath::default();
     call_all(calls, &Run::new(place.info, seq), event, &mut aftermath);
-    let queued = Some(Box::new(InLanes { tickets, replies }));
+    let queued = Some(Box::new(InLanes { held, replies }));
     Some(Reached {
         seq,
         aftermath,

@@ -58,6 +58,11 @@ impl<S: EventSet> Entry<S> {
 }
 
 impl<S: EventSet> Entry<S> {
+    /// Whether it has one queue for all run trees.
+    pub(super) fn is_for_all_trees(&self) -> bool {
+        self.sink.is_some() || self.options.lane.is_some()
+    }
+
     /// Whose lane its events are queued in.
     pub(super) fn whose(&self) -> Whose {
         (self.id, self.options.lane.clone())
@@ -93,6 +98,13 @@ pub(crate) struct Background<S: EventSet> {
     pub(crate) call: bool,
     /// Whether it has an async method for the event.
     pub(crate) task: bool,
+}
+
+impl<S: EventSet> Background<S> {
+    /// How many of its methods the event is for.
+    pub(super) fn calls(&self) -> usize {
+        usize::from(self.call) + usize::from(self.task)
+    }
 }
 
 /// The handlers of one set. It never changes: a change makes another one.

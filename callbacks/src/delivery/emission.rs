@@ -115,7 +115,7 @@ fn emit_in_turn<'a, 'e: 'a, S: EventSet>(
 ) -> Rest<'a> {
     Box::pin(async move {
         if callback::inside() {
-            put_off(route, place, S::own(event), false, ())?;
+            put_off(route, place, S::own(event))?;
             return Ok(Aftermath::default());
         }
         place.sequencer.turn().await;

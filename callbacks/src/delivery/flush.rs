@@ -35,10 +35,12 @@ impl FlushReport {
     }
 }
 
-/// What became of the events of one handler, since it was registered.
+/// What became of the events of one handler, since it was registered. A handler that has both a plain
+/// and an async method for an event is called twice for it, and both calls count.
 ///
-/// An event that an emission hands over itself, to an inline method or to an async method that it
-/// waits for, is on nobody's way: it is counted only if something goes wrong with it.
+/// What an emission hands over itself, to an inline method or to an async method that it waits for,
+/// is not on its way for long: it is counted only if something goes wrong. Terminal events, and what
+/// is put off because it was emitted inside a callback, are always counted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HandlerReport {
@@ -48,7 +50,8 @@ pub struct HandlerReport {
     pub delivered: u64,
     /// Events for which it gave an error or panicked.
     pub failed: u64,
-    /// Events for which it took longer than its timeout.
+    /// Events for which it took longer than its timeout. (A sync method that goes on after that is
+    /// still pending, until it returns.)
     pub timed_out: u64,
     /// Events that did not reach it, or not to the end: its queue was full, its stream was dropped,
     /// or the emission that waited for it was.
@@ -72,22 +75,27 @@ impl HandlerReport {
 }
 
 /// Waits until all has arrived that is on its way now, but no longer than the timeout.
-pub(crate) async fn flush(ledgers: Vec<Arc<Ledger>>, timeout: Duration) -> FlushReport {
-    // What a callback waits for may wait for the callback.
-    if !callback::inside() {
-        let waited = ledgers.iter().filter(|ledger| ledger.is_waited_for());
-        let mut settled = join_all(waited.map(Ledger::settled));
-        let mut timer = None;
-        poll_fn(|cx| {
-            if settled.poll_unpin(cx).is_ready() {
-                return Poll::Ready(());
-            }
-            timer.get_or_insert_with(|| Timer::new(timeout)).poll(cx)
-        })
-        .await;
-    }
-    let handlers = ledgers.iter().map(|ledger| HandlerReport::new(ledger));
-    FlushReport {
-        handlers: handlers.collect(),
+pub(crate) fn flush(
+    ledgers: Vec<Arc<Ledger>>,
+    timeout: Duration,
+) -> impl Future<Output = FlushReport> {
+    let waited = ledgers.iter().filter(|ledger| ledger.is_waited_for());
+    let mut settled = join_all(waited.map(Ledger::settled));
+    async move {
+        // What a callback waits for may wait for the callback.
+        if !callback::inside() {
+            let mut timer = None;
+            poll_fn(|cx| {
+                if settled.poll_unpin(cx).is_ready() {
+                    return Poll::Ready(());
+                }
+                timer.get_or_insert_with(|| Timer::new(timeout)).poll(cx)
+            })
+            .await;
+        }
+        let handlers = ledgers.iter().map(|ledger| HandlerReport::new(ledger));
+        FlushReport {
+            handlers: handlers.collect(),
+        }
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
@@ -40,7 +40,7 @@ pub(super) const TURN: usize = 64;
 pub(crate) struct Lane {
     line: Mutex<Line>,
     /// The places that are free, if the lane is a bounded queue.
-    places: OnceLock<Arc<Semaphore>>,
+    places: Mutex<Option<(Queue, Arc<Semaphore>)>>,
 }
 
 #[derive(Default)]
@@ -93,15 +93,20 @@ impl Lane {
     }
 
     /// The free places of the lane, as a queue like this.
-    pub(super) fn places(&self, queue: Queue) -> &Arc<Semaphore> {
-        self.places.get_or_init(|| room::places(queue))
+    pub(super) fn places(&self, queue: Queue) -> Arc<Semaphore> {
+        let mut places = lock(&self.places);
+        // A handler that is gone may have left the lane to one that is at its address now.
+        let kept = places
+            .take()
+            .filter(|kept| kept.0 == queue || is_wanted(kept));
+        let (_, free) = places.insert(kept.unwrap_or_else(|| (queue, room::places(queue))));
+        free.clone()
     }
 
     /// Whether there is nothing in it, and nobody at it or about to come.
     pub(super) fn is_idle(&self) -> bool {
+        let wanted = lock(&self.places).as_ref().is_some_and(is_wanted);
         let line = lock(&self.line);
-        let places = self.places.get();
-        let wanted = places.is_some_and(|places| Arc::strong_count(places) > 1);
         line.jobs.is_empty() && !line.scheduled && !wanted
     }
 
@@ -154,6 +159,11 @@ impl Lane {
             None => workers::schedule(self.clone()),
         }
     }
+}
+
+/// Whether anybody has a place in the queue, or is about to.
+fn is_wanted((_, free): &(Queue, Arc<Semaphore>)) -> bool {
+    Arc::strong_count(free) > 1
 }
 
 impl fmt::Debug for Lane {

@@ -1,10 +1,10 @@
 //! What became of the events of one handler: how many are on their way, and how many went which way.
 
 use std::borrow::Cow;
-use std::collections::VecDeque;
-use std::future::poll_fn;
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 
 use super::lock;
 
@@ -33,7 +33,9 @@ struct State {
     out: VecDeque<u64>,
     /// The barrier of the oldest.
     oldest: u64,
-    waiting: Vec<Waker>,
+    /// Those who wait at a barrier.
+    waiting: BTreeMap<u64, Waker>,
+    waiters: u64,
 }
 
 /// What did not go well.
@@ -95,9 +97,14 @@ impl Ledger {
     }
 
     /// Waits for all receipts that are out when this is called, and for no later ones.
-    pub(crate) fn settled(self: &Arc<Self>) -> impl Future<Output = ()> + Unpin {
-        let barrier = lock(&self.state).barrier();
-        poll_fn(move |cx| lock(&self.state).poll_settled(barrier, cx.waker()))
+    pub(crate) fn settled(self: &Arc<Self>) -> Settled {
+        let mut state = lock(&self.state);
+        state.waiters += 1;
+        Settled {
+            ledger: self.clone(),
+            barrier: state.barrier(),
+            waiter: state.waiters,
+        }
     }
 }
 
@@ -116,7 +123,9 @@ impl State {
 
     /// What is sent from now on comes behind this.
     fn barrier(&mut self) -> u64 {
-        self.out.push_back(0);
+        if self.out.back() != Some(&0) {
+            self.out.push_back(0);
+        }
         let barrier = self.newest();
         self.advance();
         barrier
@@ -132,17 +141,7 @@ impl State {
         self.oldest != before
     }
 
-    fn poll_settled(&mut self, barrier: u64, waker: &Waker) -> Poll<()> {
-        if self.oldest >= barrier {
-            return Poll::Ready(());
-        }
-        if !self.waiting.iter().any(|known| known.will_wake(waker)) {
-            self.waiting.push(waker.clone());
-        }
-        Poll::Pending
-    }
-
-    fn settle(&mut self, barrier: u64, fate: Fate) -> Vec<Waker> {
+    fn settle(&mut self, barrier: u64, fate: Fate) -> BTreeMap<u64, Waker> {
         match fate {
             Fate::Delivered => self.counts.delivered += 1,
             Fate::Lost => self.counts.dropped += 1,
@@ -155,8 +154,35 @@ impl State {
         if self.advance() {
             std::mem::take(&mut self.waiting)
         } else {
-            Vec::new()
+            BTreeMap::new()
         }
+    }
+}
+
+/// Ready when nothing is out any more from before a barrier.
+pub(crate) struct Settled {
+    ledger: Arc<Ledger>,
+    barrier: u64,
+    waiter: u64,
+}
+
+impl Future for Settled {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.ledger.state);
+        if state.oldest >= self.barrier {
+            return Poll::Ready(());
+        }
+        state.waiting.insert(self.waiter, cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Drop for Settled {
+    fn drop(&mut self) {
+        let waker = lock(&self.ledger.state).waiting.remove(&self.waiter);
+        drop(waker);
     }
 }
 
@@ -191,6 +217,6 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         let woken = lock(&self.ledger.state).settle(self.barrier, self.fate);
-        woken.into_iter().for_each(Waker::wake);
+        woken.into_values().for_each(Waker::wake);
     }
 }

@@ -41,7 +41,7 @@ mod workers;
 pub use flush::{FlushReport, HandlerReport};
 
 pub(crate) use call::quietly;
-pub(crate) use callback::{inside, owe};
+pub(crate) use callback::{holds, inside, owe};
 pub(crate) use deferred::Turn;
 pub(crate) use delivering::{Prepared, deliver};
 pub(crate) use dispatcher::Entry;
@@ -50,7 +50,7 @@ pub(crate) use emission::{Place, Site, emit};
 pub(crate) use flush::flush;
 pub(crate) use lane::Lane;
 pub(crate) use ledger::Receipt;
-pub(crate) use put_off::put_off;
+pub(crate) use put_off::PutOff;
 pub(crate) use queued::Surroundings;
 pub(crate) use receipts::Receipts;
 pub(crate) use registry::{Reach, Registry};

@@ -67,7 +67,7 @@ impl<S: EventSet> QueuedCall<S> {
     /// In the background, by whatever methods it has.
     pub(super) fn background(self, to: &Background<S>, room: Room) -> Vec<To> {
         if matches!(room, Room::None) {
-            return vec![To::Nowhere];
+            return (0..to.calls()).map(|_| To::Nowhere).collect();
         }
         if let Some(sink) = &to.entry.sink {
             let write = sink.write(self.info, self.event, room);
@@ -155,6 +155,7 @@ impl<S: EventSet> QueuedCall<S> {
                 Poll::Ready(())
             })
             .await;
+            aftermath.let_go();
             join_all(waiting).await;
         };
         surroundings.around(called).await;

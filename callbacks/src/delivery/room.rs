@@ -29,25 +29,29 @@ pub(super) fn at_once<S: EventSet>(
     queues: &[Background<S>],
     places: &[Arc<Semaphore>],
 ) -> Option<Vec<Room>> {
-    let room =
-        |(to, free): (&Background<S>, &Arc<Semaphore>)| match free.clone().try_acquire_owned() {
-            Ok(place) => Some(Room::Place(place)),
-            Err(TryAcquireError::NoPermits) if to.queue.on_full == OnFull::Wait => None,
-            Err(_) => Some(Room::None),
-        };
-    queues.iter().zip(places).map(room).collect()
+    let rooms = queues.iter().zip(places);
+    rooms.map(|(to, free)| at_once_in(to, free)).collect()
+}
+
+fn at_once_in<S: EventSet>(to: &Background<S>, free: &Arc<Semaphore>) -> Option<Room> {
+    match free.clone().try_acquire_owned() {
+        Ok(place) => Some(Room::Place(place)),
+        Err(TryAcquireError::NoPermits) if to.queue.on_full == OnFull::Wait => None,
+        Err(_) => Some(Room::None),
+    }
 }
 
 /// Room in each of these queues.
 ///
-/// All wait for queues in the same order, holding what they have: otherwise two emissions could
-/// wait for each other.
+/// All wait for them in the same order, holding what they have: otherwise two emissions could wait
+/// for each other. Those that are one for all run trees come last, so that an event which waits for
+/// them holds up its own tree alone.
 pub(super) async fn wait<S: EventSet>(
     queues: &[Background<S>],
     places: Vec<Arc<Semaphore>>,
 ) -> Vec<Room> {
     let mut free: Vec<_> = queues.iter().zip(places).enumerate().collect();
-    free.sort_by_key(|(_, (_, free))| Arc::as_ptr(free).addr());
+    free.sort_by_key(|(_, (to, free))| (to.entry.is_for_all_trees(), Arc::as_ptr(free).addr()));
     let mut room: Vec<Room> = queues.iter().map(|_| Room::None).collect();
     for (at, (to, free)) in free {
         let place = match to.queue.on_full {

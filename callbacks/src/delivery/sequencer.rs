@@ -1,6 +1,7 @@
 //! The order of one run tree: the number of an emission is taken, and the lanes are filled, under
 //! the tree's one lock, so that every lane holds its events in the order of their numbers.
 
+use std::any::Any;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -46,10 +47,20 @@ pub(super) struct Queued<'a> {
 pub(super) enum To {
     /// The lane of this handler in the tree.
     Lane(Whose, Job),
-    /// Somewhere else. It runs under the lock of the tree, so nothing of a user may be in it.
-    Stream(Box<dyn FnOnce(Numbered) + Send>),
+    /// A stream of records. It is called under the lock of the tree, and gives back what is to be
+    /// dropped outside: that wakes whoever reads.
+    Stream(Box<dyn FnOnce(Numbered) -> Box<dyn Any + Send> + Send>),
     /// Nowhere: there is no room.
     Nowhere,
+}
+
+/// What is queued, until the event has reached its handlers. To drop it wakes others, so that is not
+/// done under a lock.
+#[allow(dead_code, reason = "it is held, that is all")]
+pub(super) enum Held {
+    InLane(Ticket),
+    Written(Box<dyn Any + Send>),
+    Lost(Numbered),
 }
 
 /// The id of a handler's entry, and its own lane if it is exclusive.
@@ -83,20 +94,20 @@ impl Sequencer {
         &self,
         closed: Option<&AtomicBool>,
         events: Vec<Queued<'_>>,
-    ) -> Option<(u64, Vec<Ticket>)> {
-        let mut tickets = Vec::with_capacity(events.len());
+    ) -> Option<(u64, Vec<Held>)> {
+        let mut held = Vec::with_capacity(events.len());
         let mut lanes = lock(&self.lanes);
         let seq = self.number(closed)?;
         for event in events {
             let receipt = event.receipt.unwrap_or_else(|| event.ledger.receipt());
             let numbered = Numbered { seq, receipt };
-            match event.to {
-                To::Lane(whose, job) => tickets.push(lanes.of(&whose).push(numbered, job)),
-                To::Stream(send) => send(numbered),
-                To::Nowhere => drop(numbered),
-            }
+            held.push(match event.to {
+                To::Lane(whose, job) => Held::InLane(lanes.of(&whose).push(numbered, job)),
+                To::Stream(write) => Held::Written(write(numbered)),
+                To::Nowhere => Held::Lost(numbered),
+            });
         }
-        Some((seq, tickets))
+        Some((seq, held))
     }
 
     /// The free places in the queues of these handlers.
@@ -104,14 +115,16 @@ impl Sequencer {
         let mut lanes = lock(&self.lanes);
         let places = queues.iter().map(|to| match &to.entry.sink {
             Some(sink) => sink.places.clone(),
-            None => lanes.of(&to.entry.whose()).places(to.queue).clone(),
+            None => lanes.of(&to.entry.whose()).places(to.queue),
         });
         places.collect()
     }
 
     /// Waits for what is put off in the tree.
     pub(crate) async fn turn(&self) {
-        if let Some(turn) = self.deferred.turn() {
+        if self.deferred.is_pending()
+            && let Some(turn) = self.deferred.turn()
+        {
             turn.await;
         }
     }

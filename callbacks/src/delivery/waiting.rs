@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use super::call::{Aftermath, AsyncCall, Called};
 use super::deferred::Turn;
 use super::ledger::Trouble;
-use super::runtime::own_runtime;
+use super::runtime::timers;
 use crate::EventSet;
 
 /// A handler that has not answered yet, and what it put off. A handler is waited for as long as its
@@ -156,7 +156,7 @@ impl Timer {
         Self {
             timeout,
             started: Instant::now(),
-            sleep: here.or_else(|| on_own_runtime(timeout)),
+            sleep: here.or_else(|| on_own_thread(timeout)),
         }
     }
 
@@ -172,13 +172,13 @@ impl Timer {
             }
             // Its runtime is gone.
             let left = self.timeout.saturating_sub(self.started.elapsed());
-            self.sleep = on_own_runtime(left);
+            self.sleep = on_own_thread(left);
         }
     }
 }
 
-fn on_own_runtime(timeout: Duration) -> Option<Pin<Box<Unconstrained<Sleep>>>> {
-    let _entered = own_runtime()?.enter();
+fn on_own_thread(timeout: Duration) -> Option<Pin<Box<Unconstrained<Sleep>>>> {
+    let _entered = timers()?.enter();
     try_sleep(timeout)
 }
 

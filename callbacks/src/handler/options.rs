@@ -90,7 +90,7 @@ impl<H> Configured<H> {
     /// and nobody needs to wait for. It handles them one after another in each run tree, sync
     /// methods away from the event loop and async ones on a task of their own.
     ///
-    /// Its errors are logged and counted, but reach no emitter, whatever
+    /// It comes before [`inline`](Self::inline). Its errors are logged and counted, but reach no emitter, whatever
     /// [`raise_errors`](Self::raise_errors) says; its [`timeout`](Self::timeout) ends its async
     /// methods. [`Callbacks::flush`](crate::Callbacks::flush) waits for what is in the queue.
     ///
@@ -112,7 +112,8 @@ impl<H> Configured<H> {
         self
     }
 
-    /// Names the handler in logs, instead of by its type.
+    /// Names the handler in logs, errors and [flush reports](crate::HandlerReport), instead of by its
+    /// type.
     pub fn named(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.options.name = Some(name.into());
         self
@@ -123,7 +124,8 @@ impl<H> Configured<H> {
     /// registered first is raised, after all handlers were called and waited for.
     ///
     /// A failure in a start closes the run; one in an end or an error comes out of it after the
-    /// event was delivered.
+    /// event was delivered. What is emitted inside a callback has no emitter that waits, so nothing is
+    /// raised there.
     ///
     /// ```
     /// use callbacks::{Callbacks, EmitError, Serialized, callback_handler, handler};
@@ -156,7 +158,8 @@ impl<H> Configured<H> {
 
     /// Waits for the handler no longer than this, for each event; then the emission goes on, and
     /// that is a failure of the handler. An async method is dropped where it waits. A sync method
-    /// cannot be stopped: it goes on, and what is queued behind it in its run tree waits. An inline
+    /// cannot be stopped: it goes on, and what is queued behind it in its run tree waits. (With 64 sync
+    /// methods stuck at once, all others wait, too: that is how many threads there are.) An inline
     /// method is not bounded at all.
     ///
     /// The time starts when the method first has to wait. It is measured by the runtime that the

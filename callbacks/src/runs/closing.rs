@@ -10,8 +10,8 @@ use futures_util::FutureExt;
 
 use super::tree::{Node, Step};
 use crate::delivery::{
-    Driven, Place, Prepared, Receipts, Site, Turn, deliver, hand_on, inside, owe, poll_once_more,
-    quietly,
+    Driven, Place, Prepared, Receipts, Site, Turn, deliver, hand_on, holds, inside, owe,
+    poll_once_more, quietly,
 };
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
@@ -69,7 +69,6 @@ pub(super) async fn closing(
         }
     }
     let left = finish(&node, terminal).await;
-    node.forget();
     let nothing = left.error.is_none() && left.turns.is_empty();
     (!nothing).then(|| Arc::new(Mutex::new(left)))
 }
@@ -117,7 +116,7 @@ pub(super) fn set_off(closing: Closing, node: &Node) {
     let sequencer = &node.tree.sequencer;
     if inside() {
         let closed = async move { drop(closing.await) };
-        let turn = sequencer.deferred.push(None, || Box::pin(closed));
+        let turn = sequencer.deferred.push(None, holds(), || Box::pin(closed));
         turn.into_iter().for_each(owe);
     } else {
         hand_on(closing, sequencer.home.as_ref());

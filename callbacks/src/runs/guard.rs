@@ -124,7 +124,8 @@ impl<K: Kind> RunGuard<K> {
         match &self.place {
             Place::Heard(node) => node,
             Place::Unheard { draft, node } => node.get_or_init(|| {
-                let node = draft.open(K::UNHEARD).unwrap_or_else(|closed| closed);
+                let node = draft.open(K::UNHEARD, |_| {});
+                let node = node.unwrap_or_else(|closed| closed);
                 node.begin();
                 node
             }),

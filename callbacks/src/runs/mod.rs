@@ -14,4 +14,4 @@ pub use kinds::{Chain, Kind, Llm, Retriever, Tool};
 pub use openings::{Inputs, Messages, Opening, Prompts, Query, ToolInput};
 pub use start::{Start, Starting};
 
-pub(crate) use tree::{Node, Tree};
+pub(crate) use tree::Node;

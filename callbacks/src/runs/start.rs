@@ -9,13 +9,15 @@ use std::task::{Context, Poll};
 
 use futures_util::poll;
 
+use super::closing::set_off;
 use super::guard::{Draft, RunGuard};
 use super::kinds::sealed::Sealed as _;
 use super::kinds::{Family, Kind};
 use super::openings::Opening;
 use super::tree::{Node, Tree};
-use crate::delivery::{Place, Prepared, Site, deliver, inside, put_off, quietly};
+use crate::delivery::{Place, Prepared, PutOff, Site, deliver, inside, owe, quietly};
 use crate::events::Events;
+use crate::events::owned::AnyEvent;
 use crate::payload::{RunError, RunKind, Serialized};
 use crate::{BoxFuture, Callbacks, EmitError, Event, EventSet, RunId, RunInfo};
 
@@ -179,10 +181,15 @@ impl Opener {
         family: Family,
         event: Option<E>,
     ) -> Result<RunGuard<K>, EmitError> {
-        if let Some(run) = self.0.origin.run().filter(|_| !inside()) {
+        if inside() {
+            let event = event.map(|event| Events::own(&event.view()));
+            return self.open_inside(family, event);
+        }
+        if let Some(run) = self.0.origin.run() {
             run.tree.sequencer.turn().await;
         }
-        let node = self.0.open(family).map_err(|_| EmitError::RunClosed)?;
+        let node = self.0.open(family, |_| {});
+        let node = node.map_err(|_| EmitError::RunClosed)?;
         // From here on, whatever happens closes the run.
         let guard = RunGuard::heard(node.clone());
         let begins = Begins(node.clone());
@@ -196,10 +203,6 @@ impl Opener {
             ..node.place()
         };
         let event = event.view();
-        if inside() {
-            let put_off = put_off(route, &place, Events::own(&event), true, begins);
-            return put_off.map(|()| guard).map_err(|error| *error);
-        }
         let prepared = Prepared {
             passes: true,
             ..Prepared::default()
@@ -223,6 +226,34 @@ impl Opener {
     }
 }
 
+impl Opener {
+    /// Opens the run inside a callback: its start is put off. That is queued before the run can be
+    /// closed, for whatever closes it waits for its start.
+    fn open_inside<K: Kind>(
+        self,
+        family: Family,
+        event: Option<AnyEvent>,
+    ) -> Result<RunGuard<K>, EmitError> {
+        let mut start = event.map(PutOff::<Events>::new);
+        let index = |start: &PutOff<Events>| Events::index(&Events::view(start.event()));
+        let index = start.as_ref().map(index);
+        let mut turn = None;
+        let node = self.0.open(family, |node| {
+            let begins = Begins(node.clone());
+            let place = Place {
+                closed: None,
+                ..node.place()
+            };
+            let route = index.and_then(|index| node.registry.route::<Events>(index));
+            if let (Some(start), Some(route)) = (start.take(), route) {
+                turn = start.queue(route, &place, |raised| begins.and_then(raised));
+            }
+        });
+        turn.into_iter().for_each(owe);
+        node.map(RunGuard::heard).map_err(|_| EmitError::RunClosed)
+    }
+}
+
 /// The error, as a run's. To show what a handler raised is code of users.
 fn shown(error: &EmitError) -> RunError {
     let shown = catch_unwind(AssertUnwindSafe(|| RunError::from(error)));
@@ -235,6 +266,22 @@ fn shown(error: &EmitError) -> RunError {
 /// Whatever happens to a start, the terminal event that waits for it is let go.
 struct Begins(Arc<Node>);
 
+impl Begins {
+    /// A start that was put off has reached all handlers. There is nobody to raise its error to, but
+    /// the run closes with it.
+    fn and_then(self, raised: Result<(), Box<EmitError>>) {
+        let node = self.0.clone();
+        drop(self);
+        if let Err(error) = raised {
+            let closing = node.close(node.error(shown(&error)));
+            if let Ok(Some(closing)) = closing {
+                set_off(closing, &node);
+            }
+            quietly(|| drop(error));
+        }
+    }
+}
+
 impl Drop for Begins {
     fn drop(&mut self) {
         self.0.begin();
@@ -243,7 +290,11 @@ impl Drop for Begins {
 
 impl Draft {
     /// Opens the run; the error is that the run around it is closed.
-    pub(super) fn open(&self, family: Family) -> Result<Arc<Node>, Arc<Node>> {
+    pub(super) fn open(
+        &self,
+        family: Family,
+        opened: impl FnOnce(&Arc<Node>),
+    ) -> Result<Arc<Node>, Arc<Node>> {
         let registry = self.origin.registry();
         let parent = self.origin.run();
         let tree = parent.map_or_else(Tree::new, |parent| parent.tree.clone());
@@ -254,6 +305,6 @@ impl Draft {
             registry.labels().clone(),
             parent.map(|parent| parent.info.clone()),
         );
-        tree.open(parent, registry, family, info)
+        tree.open(parent, registry, family, info, opened)
     }
 }

@@ -1,6 +1,7 @@
 //! The open runs of one tree. Parents open before their children and close after them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +10,7 @@ use tokio::sync::SetOnce;
 
 use super::closing::{Closing, Raised, Terminal, closing};
 use super::kinds::Family;
-use crate::delivery::{Place, Registry, Sequencer, Site, Surroundings, lock};
+use crate::delivery::{Place, Registry, Sequencer, Site, Surroundings, lock, quietly};
 use crate::events::owned::AnyEvent;
 use crate::payload::{ErrorKind, RunError};
 use crate::{BoxFuture, EmitError, RunInfo};
@@ -66,12 +67,15 @@ impl Tree {
 
     /// Opens a run in `parent`, or at the root. In a parent that is closed it never opens: that is
     /// the error. (A run that did open can be closed by now, and has a start to come.)
+    ///
+    /// `opened` is called before it can be closed, under a lock.
     pub(super) fn open(
         self: &Arc<Self>,
         parent: Option<&Node>,
         registry: Arc<Registry>,
         family: Family,
         info: RunInfo,
+        opened: impl FnOnce(&Arc<Node>),
     ) -> Result<Arc<Node>, Arc<Node>> {
         let mut open = lock(&self.open);
         let key = open.next;
@@ -97,6 +101,7 @@ impl Tree {
             closing: None,
         };
         open.runs.insert(key, run);
+        opened(&node);
         Ok(node)
     }
 }
@@ -144,7 +149,16 @@ impl Node {
         // Whoever drives it, the handlers find what surrounded the code that closed the run.
         let turn = self.tree.sequencer.deferred.turn();
         let closing = closing(self.clone(), turn, steps, terminal);
-        let closing: BoxFuture<'static, Raised> = Box::pin(surroundings.around(closing));
+        let closing = AssertUnwindSafe(surroundings.around(closing)).catch_unwind();
+        let node = self.clone();
+        let closing: BoxFuture<'static, Raised> = Box::pin(async move {
+            let closed = closing.await;
+            node.forget();
+            closed.unwrap_or_else(|panic| {
+                quietly(|| drop(panic));
+                None
+            })
+        });
         let closing = closing.shared();
         if let Some(run) = open.runs.get_mut(&self.key) {
             run.closing = Some(closing.clone());
@@ -177,12 +191,15 @@ impl Open {
         }
     }
 
-    /// All runs below this one, the deepest first.
+    /// The runs below this one that it has to close or wait for, the deepest first.
     fn descendants(&self, key: u64) -> Vec<u64> {
         let mut keys = vec![key];
         let mut at = 0;
         while let Some(run) = keys.get(at).and_then(|key| self.runs.get(key)) {
-            keys.extend(&run.children);
+            // What is closing closes what is in it.
+            if run.closing.is_none() {
+                keys.extend(&run.children);
+            }
             at += 1;
         }
         keys.reverse();
