@@ -1,4 +1,4 @@
-//! Runs: what their events say, who inherits what, and where they are found.
+//! Runs: what their events say.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -7,9 +7,9 @@ use std::time::SystemTime;
 use callbacks::events::ChatModelStart;
 use callbacks::testing::{Recorder, assert_events};
 use callbacks::{
-    AgentAction, AgentFinish, Callbacks, Chunk, Document, EmitError, ErrorKind, Event, Interests,
-    LlmResult, Message, ModelParams, RetryState, Run, RunError, RunId, RunInfo, RunKind,
-    Serialized, callback_handler, handler,
+    AgentAction, AgentFinish, Callbacks, Chunk, Document, Event, Interests, LlmResult, Message,
+    ModelParams, RetryState, Run, RunError, RunId, RunInfo, RunKind, Serialized, callback_handler,
+    handler,
 };
 use callbacks_tests::{Log, prompts, recorder};
 use serde_json::{Value, json};
@@ -225,125 +225,6 @@ async fn ids_are_uuids_of_version_7_that_grow_from_parent_to_child() {
 }
 
 #[tokio::test]
-async fn children_inherit_what_is_not_local() {
-    #[derive(Default)]
-    struct Labels(Log);
-
-    #[callback_handler]
-    impl Labels {
-        fn on_chain_start(&self, run: &Run<'_>) {
-            self.0
-                .add(format_args!("{:?} {:?}", run.tags(), run.metadata()));
-        }
-    }
-
-    let (inherited, local) = (Log::new(), Log::new());
-    let callbacks = Callbacks::new()
-        .with(Labels(inherited.clone()))
-        .with_local(Labels(local.clone()))
-        .tag("a")
-        .local_tag("b")
-        .local_tag("a")
-        .tag("c")
-        .metadata("k", 1);
-    let root = callbacks.chain_start(&CHAIN, &Value::Null).await.unwrap();
-    let inside = root.callbacks().tag("d");
-    drop(inside.chain_start(&CHAIN, &Value::Null).await.unwrap());
-
-    let own = r#"["a", "b", "c"] {"k": Number(1)}"#;
-    let inside = r#"["a", "c", "d"] {"k": Number(1)}"#;
-    assert_eq!(inherited.lines(), [own, inside]);
-    assert_eq!(local.lines(), [own]);
-}
-
-/// A request's callbacks, and a model's own.
-#[tokio::test]
-async fn merged_callbacks_keep_their_order_and_what_is_local() {
-    struct Names(Log, &'static str);
-
-    #[callback_handler]
-    impl Names {
-        fn on_chain_start(&self, run: &Run<'_>) {
-            let (tags, metadata) = (run.tags().join(" "), &run.metadata()["k"]);
-            self.0.add(format_args!("{}: {tags} {metadata}", self.1));
-        }
-    }
-
-    let log = Log::new();
-    let names = |name| handler(Names(log.clone(), name)).inline();
-    let shared = Arc::new(Names(log.clone(), "shared"));
-    let request = Callbacks::new()
-        .with(names("request"))
-        .with_local(names("request's own"))
-        .with(handler(shared.clone()).inline())
-        .tag("request")
-        .metadata("k", 1);
-    let model = Callbacks::new()
-        .with(handler(shared).inline())
-        .with(names("model"))
-        .with_local(names("model's own"))
-        .tag("model")
-        .tag("request")
-        .metadata("k", 2);
-
-    let heard = async |callbacks: &Callbacks| {
-        let root = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
-        let outer = log.take();
-        let inner = root.callbacks().chain_start(&CHAIN, Value::Null).await;
-        inner.unwrap().end(Value::Null).await.unwrap();
-        root.end(Value::Null).await.unwrap();
-        (outer, log.take())
-    };
-    let all = [
-        "request: request model 2",
-        "request's own: request model 2",
-        "shared: request model 2",
-        "model: request model 2",
-        "model's own: request model 2",
-    ];
-
-    let (outer, inner) = heard(&request.merge(&model)).await;
-    assert_eq!(outer, all);
-    assert_eq!(inner, [all[0], all[2], all[3]]);
-
-    let (outer, inner) = heard(&request.merge_local(&model)).await;
-    assert_eq!(outer, all);
-    assert_eq!(inner, ["request: request 1", "shared: request 1"]);
-
-    let (outer, inner) = heard(&request.merge(&Callbacks::new())).await;
-    assert_eq!((outer.len(), inner.len()), (3, 2));
-    let (outer, inner) = heard(&Callbacks::new().merge_local(&model)).await;
-    assert_eq!((outer.len(), inner.len()), (3, 0));
-    assert!(format!("{request:?}").contains("Names"));
-}
-
-#[tokio::test]
-async fn an_unheard_run_between_heard_ones_is_their_link() {
-    let tools = Recorder::new();
-    let callbacks = Callbacks::new().with(handler(tools.clone()).only(Interests::TOOL));
-    let chain = callbacks
-        .chain_start(&CHAIN, || panic!("unheard"))
-        .await
-        .unwrap();
-    let tool = chain.callbacks().tool_start(&TOOL, "").await.unwrap();
-    assert_eq!(tools.events()[0].run().parent_id(), Some(chain.id()));
-    // and it still closes what is open inside it
-    chain.end(|| panic!("unheard")).await.unwrap();
-    assert_events!(
-        tools,
-        [
-            ToolStart,
-            ToolError { error } if error.kind == ErrorKind::Abandoned,
-        ]
-    );
-    assert!(matches!(
-        tool.end(&Value::Null).await,
-        Err(EmitError::RunClosed)
-    ));
-    assert_eq!(tools.len(), 2);
-}
-
-#[tokio::test]
 async fn a_handler_of_text_models_hears_of_chat_models() {
     struct Sync(Log);
 
@@ -449,101 +330,4 @@ async fn wants_says_the_same_before_and_after_there_is_an_id() {
     let _ = chain.id();
     assert!(chain.wants::<callbacks::events::LlmEnd<'_>>());
     assert!(!chain.wants::<callbacks::events::LlmStart<'_>>());
-}
-
-// Ambient runs.
-
-/// The id of the run in whose scope this is.
-async fn current() -> Option<RunId> {
-    tokio::task::yield_now().await;
-    let tool = Callbacks::current()?.tool_start(&TOOL, "").await.unwrap();
-    let id = tool.callbacks().run_info().and_then(RunInfo::parent_id);
-    tool.end(Value::Null).await.unwrap();
-    id
-}
-
-#[tokio::test]
-async fn a_scope_is_where_its_future_is_polled() {
-    let callbacks = Callbacks::new();
-    let outer = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
-    let inner = outer
-        .callbacks()
-        .chain_start(&CHAIN, Value::Null)
-        .await
-        .unwrap();
-    assert_eq!(current().await, None);
-    let seen = outer.scope(async {
-        let before = current().await;
-        let nested = inner.scope(current()).await;
-        let spawned = tokio::spawn(current()).await.unwrap();
-        let handed_on = tokio::spawn(inner.scope(current())).await.unwrap();
-        (before, nested, spawned, handed_on, current().await)
-    });
-    let (before, nested, spawned, handed_on, after) = seen.await;
-    let (outer, inner) = (Some(outer.id()), Some(inner.id()));
-    assert_eq!((before, nested, after), (outer, inner, outer));
-    assert_eq!((spawned, handed_on), (None, inner));
-    assert_eq!(current().await, None);
-}
-
-#[tokio::test]
-async fn methods_find_the_scope_that_their_event_was_emitted_in() {
-    struct Looks(Log);
-
-    impl Looks {
-        fn look(&self) {
-            let run = Callbacks::current().and_then(|callbacks| callbacks.run_info().cloned());
-            self.0
-                .add(run.map_or_else(String::new, |run| run.name().to_owned()));
-        }
-    }
-
-    #[callback_handler]
-    impl Looks {
-        fn on_text(&self) {
-            self.look();
-        }
-
-        async fn on_custom_event(&self) {
-            tokio::task::yield_now().await;
-            self.look();
-        }
-    }
-
-    let log = Log::new();
-    let callbacks = Callbacks::new().with(Looks(log.clone()));
-    let run = callbacks
-        .chain_start(&CHAIN, Value::Null)
-        .name("scope")
-        .await
-        .unwrap();
-    run.text("outside").await.unwrap();
-    run.custom_event("outside", Value::Null).await.unwrap();
-    run.scope(async {
-        run.text("inside").await.unwrap();
-        run.custom_event("inside", Value::Null).await.unwrap();
-    })
-    .await;
-    assert_eq!(log.lines(), ["", "", "scope", "scope"]);
-}
-
-/// The terminal event of a guard that is dropped is delivered by whoever comes to it.
-#[tokio::test]
-async fn a_run_dropped_in_a_scope_closes_in_it() {
-    struct Looks(tokio::sync::mpsc::UnboundedSender<Option<RunId>>);
-
-    #[callback_handler]
-    impl Looks {
-        async fn on_tool_error(&self) {
-            let run = Callbacks::current().and_then(|callbacks| callbacks.run_info().cloned());
-            self.0.send(run.map(|run| run.id())).unwrap();
-        }
-    }
-
-    let (told, mut tells) = tokio::sync::mpsc::unbounded_channel();
-    let callbacks = Callbacks::new().with(Looks(told));
-    let root = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
-    let tool = root.callbacks().tool_start(&TOOL, "").await.unwrap();
-    root.scope(async move { drop(tool) }).await;
-    assert_eq!(tells.recv().await.unwrap(), Some(root.id()));
 }

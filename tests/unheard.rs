@@ -1,0 +1,111 @@
+//! Rule 1: nobody listening costs nothing.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use callbacks::events::{AnyEvent, Events, LlmEnd, LlmNewToken};
+use callbacks::{
+    BoxFuture, Callbacks, Deliver, Event, Handler, Interests, LlmResult, Message, Outcome,
+    Registered, Run, Serialized, callback_handler,
+};
+use callbacks_tests::start;
+
+const MODEL: Serialized = Serialized::new("Model");
+
+/// Says what it is interested in, and counts all calls whatever the event.
+struct Counter {
+    calls: AtomicUsize,
+    interests: Interests,
+}
+
+impl Deliver<Events> for Counter {
+    fn interests(&self) -> Interests {
+        self.interests
+    }
+
+    fn async_interests(&self) -> Interests {
+        self.interests
+    }
+
+    fn deliver(&self, _: &Run<'_>, _: &AnyEvent<'_>) -> Outcome {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn deliver_async<'a, 'e: 'a>(
+        &'a self,
+        _: &'a Run<'e>,
+        _: &'a AnyEvent<'e>,
+    ) -> BoxFuture<'a, Outcome> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Handler<Events> for Counter {
+    type Delivery = Self;
+
+    fn register(self) -> Registered<Events, Self> {
+        Registered::new(Arc::new(self))
+    }
+}
+
+#[tokio::test]
+async fn a_handler_without_a_method_for_an_event_is_never_entered() {
+    let counter = Arc::new(Counter {
+        calls: AtomicUsize::new(0),
+        interests: Interests::of(&[LlmEnd::INDEX]),
+    });
+    let callbacks = Callbacks::new().with(counter.clone());
+    let run = start(&callbacks).await;
+    for _ in 0..100 {
+        run.new_token("token").await.unwrap();
+        run.text("text").await.unwrap();
+    }
+    assert_eq!(counter.calls.load(Ordering::Relaxed), 0);
+    run.end(&LlmResult::from_text("text")).await.unwrap();
+    assert_eq!(
+        counter.calls.load(Ordering::Relaxed),
+        2,
+        "once sync, once async"
+    );
+}
+
+#[tokio::test]
+async fn payloads_that_nobody_listens_to_are_not_made() {
+    struct OnlyTokens;
+
+    #[callback_handler]
+    impl OnlyTokens {
+        fn on_llm_new_token(&self) {}
+    }
+
+    for callbacks in [Callbacks::new(), Callbacks::new().with(OnlyTokens)] {
+        let run = callbacks
+            .chat_model_start(&MODEL, || -> Vec<Message> { panic!("made for nobody") })
+            .params(|| panic!("made for nobody"))
+            .await
+            .unwrap();
+        run.custom_event("name", || panic!("made for nobody"))
+            .await
+            .unwrap();
+        run.retry(|| panic!("made for nobody")).await.unwrap();
+        run.end(|| panic!("made for nobody")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn wants_tells_who_listens() {
+    struct Tokens;
+
+    #[callback_handler]
+    impl Tokens {
+        async fn on_llm_new_token(&self) {}
+    }
+
+    let callbacks = Callbacks::new();
+    assert!(!callbacks.wants::<LlmNewToken<'_>>());
+    let callbacks = callbacks.with(Tokens);
+    assert!(callbacks.wants::<LlmNewToken<'_>>());
+    assert!(!callbacks.wants::<LlmEnd<'_>>());
+}
