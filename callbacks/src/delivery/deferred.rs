@@ -4,16 +4,16 @@
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::FutureExt;
-use tokio::runtime::Handle;
 
 use super::call::quietly;
 use super::driven::{Driven, hand_on, poll_once_more};
-use super::lock;
+use super::runtime::Handle;
+use super::sync::{AtomicBool, Mutex, lock};
 use crate::BoxFuture;
 
 /// An emission or the closing of a run.

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Poll, Waker};
 
-use super::lock;
+use super::sync::{Mutex, lock};
 
 /// The counts of one registered handler.
 pub(crate) struct Ledger {

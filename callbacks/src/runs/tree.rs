@@ -1,15 +1,16 @@
 //! The open runs of one tree. Parents open before their children and close after them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use tokio::sync::SetOnce;
 
 use super::closing::{Closing, Raised, Terminal, closing};
 use super::kinds::Family;
-use crate::delivery::{Place, Registry, Sequencer, Site, Surroundings, lock};
+use crate::delivery::sync::{AtomicBool, Mutex, lock};
+use crate::delivery::{Place, Registry, Sequencer, Site, Surroundings};
 use crate::events::owned::AnyEvent;
 use crate::payload::{ErrorKind, RunError};
 use crate::{BoxFuture, EmitError, RunInfo};
