@@ -105,10 +105,12 @@ impl Deferred {
         next
     }
 
-    /// Whether the driver has to be handed on.
-    fn goes_on(&self) -> bool {
+    /// Whether this driver has to be handed on. One that another has followed is at its end.
+    fn goes_on(&self, driver: &Driven<()>) -> bool {
         let mut queue = lock(&self.queue);
-        queue.driver.is_some() && !std::mem::replace(&mut queue.handed_on, true)
+        let current = queue.driver.as_ref();
+        current.is_some_and(|current| current.ptr_eq(driver))
+            && !std::mem::replace(&mut queue.handed_on, true)
     }
 
     fn done(&self) {
@@ -182,7 +184,7 @@ impl Future for Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         let driver = self.driver.take().filter(|_| self.responsible);
-        if let Some(driver) = driver.filter(|_| self.deferred.goes_on()) {
+        if let Some(driver) = driver.filter(|driver| self.deferred.goes_on(driver)) {
             hand_on(driver, self.deferred.home.as_ref());
         }
     }
