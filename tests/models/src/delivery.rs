@@ -16,9 +16,18 @@ mod pool;
 mod task;
 
 mod call;
+mod emission;
 mod room;
 mod runtime;
 pub(crate) mod sync;
 mod workers;
 
 mod models;
+
+pub(crate) use call::{inside, owe, quietly};
+pub(crate) use deferred::Turn;
+pub(crate) use driven::{Driven, hand_on, poll_once_more};
+pub(crate) use emission::{
+    Heard, Place, Prepared, Receipts, Registry, Sequencer, Site, Surroundings, deliver,
+};
+pub(crate) use runtime::{Handle, own_runtime};

@@ -16,6 +16,11 @@ mod explore;
 #[path = "../../../callbacks/src/handler/queue.rs"]
 #[allow(dead_code, reason = "as much of it as a lane needs")]
 mod handler;
+mod log;
+mod runs;
+mod surroundings;
+
+use surroundings::{EmitError, EventSet, RunInfo, events, payload};
 
 use std::pin::Pin;
 

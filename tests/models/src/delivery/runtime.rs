@@ -42,7 +42,7 @@ impl Drop for Spawned {
 pub(crate) struct Nowhere;
 
 impl Handle {
-    pub(super) fn new(id: usize) -> Self {
+    pub(crate) fn new(id: usize) -> Self {
         let tasks = Mutex::new(Some(Vec::new()));
         Self(Arc::new(Runtime { id, tasks }))
     }
@@ -73,7 +73,7 @@ impl Handle {
     }
 
     /// Drops its tasks where they wait, and those that are spawned from now on.
-    pub(super) fn shut_down(&self) {
+    pub(crate) fn shut_down(&self) {
         let tasks = lock(&self.0.tasks).take();
         for task in tasks.into_iter().flatten() {
             task.abort();

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use super::Log;
 use crate::delivery::ledger::{Ledger, Receipt, Trouble};
 use crate::delivery::sync::begin;
 use crate::explore;
+use crate::log::Log;
 
 /// A receipt that is about to be settled, which the log says just before.
 fn settle(log: &Log<u64>, (event, receipt): (u64, Receipt)) {

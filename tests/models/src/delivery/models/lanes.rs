@@ -8,12 +8,12 @@ use std::time::Duration;
 use shuttle::sync::{Barrier, Mutex};
 use shuttle::thread;
 
-use super::Log;
 use crate::delivery::lane::{Job, Lane, Numbered, TURN, Ticket};
 use crate::delivery::ledger::{Ledger, Receipt};
 use crate::delivery::sync::{begin, end, most_threads};
 use crate::delivery::workers;
 use crate::explore;
+use crate::log::Log;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Did {

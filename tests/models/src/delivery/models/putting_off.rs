@@ -13,11 +13,11 @@ use shuttle::future::{block_on, yield_now};
 use shuttle::thread;
 use tokio::sync::SetOnce;
 
-use super::Log;
 use crate::delivery::deferred::{Deferred, Turn, Work};
 use crate::delivery::runtime::{Handle, own_runtime};
 use crate::delivery::sync::{AtomicBool, begin, end};
 use crate::explore;
+use crate::log::Log;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Did {

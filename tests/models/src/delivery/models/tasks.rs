@@ -8,13 +8,13 @@ use std::sync::{Arc, Mutex as Plain};
 use shuttle::future::yield_now;
 use shuttle::thread;
 
-use super::Log;
 use crate::delivery::lane::{Job, Lane, Numbered};
 use crate::delivery::ledger::{Ledger, Receipt};
 use crate::delivery::runtime::Handle;
 use crate::delivery::sync::{begin, end};
 use crate::delivery::workers;
 use crate::explore;
+use crate::log::Log;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Did {
