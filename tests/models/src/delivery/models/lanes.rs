@@ -191,7 +191,7 @@ fn no_lane_waits_for_another() {
 /// Modelled: more jobs in a lane than a worker takes at a time, with one more coming, and another
 /// lane behind it. The rule: a lane whose turn is over goes to the end of the line, and is not lost.
 ///
-/// In `pool.rs`, without `state.ready.push_back(lane)` after the run: 64 of 67 jobs run.
+/// In `pool.rs`, without `state.ready.push_back(lane)` after the run: the rest of the lane is lost.
 #[test]
 fn long_lanes_have_another_turn() {
     explore::random(1_000, || {

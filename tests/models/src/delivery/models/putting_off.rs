@@ -103,8 +103,8 @@ fn poll_once(turn: &mut Turn) {
 /// that is waited for comes, and none is done by two.
 ///
 /// In `deferred.rs`, without `queue.handed_on = false` in `next`, or with turns that are not
-/// responsible: work stays undone. With `queue.driver.clone()` instead of `take()`: likewise. With `pending` set to false once the lock is released: work is put
-/// off, and `is_pending` denies it.
+/// responsible: work stays undone. With `queue.driver.clone()` instead of `take()`: likewise. With
+/// `pending` set to false once the lock is released: work is put off, and `is_pending` denies it.
 #[test]
 fn work_is_done_whoever_waits() {
     let model = || {
