@@ -5,16 +5,16 @@ use std::collections::{BTreeMap, VecDeque};
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use futures_util::FutureExt;
-use tokio::runtime::Handle;
 
 use super::call::quietly;
 use super::driven::{Driven, hand_on, poll_once_more};
-use super::lock;
+use super::runtime::Handle;
+use super::sync::{AtomicBool, Mutex, MutexGuard, lock};
 use crate::BoxFuture;
 
 /// An emission or the closing of a run.
@@ -159,7 +159,7 @@ impl Deferred {
     }
 }
 
-fn wake_all(mut queue: std::sync::MutexGuard<'_, Queue>) {
+fn wake_all(mut queue: MutexGuard<'_, Queue>) {
     let waiting = std::mem::take(&mut queue.waiting);
     drop(queue);
     waiting.into_values().for_each(Waker::wake);

@@ -6,9 +6,8 @@ use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
-use tokio::runtime::Handle;
 
-use super::runtime::own_runtime;
+use super::runtime::{Handle, own_runtime};
 use crate::BoxFuture;
 
 /// Such a future, for one of those who wait for it.

@@ -5,14 +5,15 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::call::forget;
 use super::ledger::Receipt;
-use super::{lock, room, task, workers};
+use super::runtime::Handle;
+use super::sync::{Mutex, lock};
+use super::{room, task, workers};
 use crate::BoxFuture;
 use crate::handler::Queue;
 

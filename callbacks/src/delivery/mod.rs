@@ -27,6 +27,7 @@ mod emission;
 mod flush;
 mod lane;
 mod ledger;
+mod pool;
 mod put_off;
 mod queued;
 mod receipts;
@@ -34,6 +35,7 @@ mod registry;
 mod room;
 mod runtime;
 mod sequencer;
+pub(crate) mod sync;
 mod task;
 mod waiting;
 mod workers;
@@ -56,10 +58,4 @@ pub(crate) use receipts::Receipts;
 pub(crate) use registry::{Reach, Registry};
 pub(crate) use room::{Room, places};
 pub(crate) use sequencer::Sequencer;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// No code of a user runs under a lock of this crate, so none is ever poisoned.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub(crate) use sync::lock;

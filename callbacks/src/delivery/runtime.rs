@@ -4,7 +4,8 @@
 use std::sync::OnceLock;
 use std::thread;
 
-use tokio::runtime::{Builder, Handle};
+use tokio::runtime::Builder;
+pub(crate) use tokio::runtime::Handle;
 
 /// The runtime, started when it is first needed. `None` if the system gives no thread for it.
 pub(crate) fn own_runtime() -> Option<&'static Handle> {

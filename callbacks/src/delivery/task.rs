@@ -7,11 +7,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
-use tokio::runtime::Handle;
 
 use super::call::quietly;
 use super::lane::{Job, Lane, Next, TURN};
-use super::runtime::own_runtime;
+use super::runtime::{Handle, own_runtime};
 use crate::BoxFuture;
 
 /// Has a task run the lane, on this runtime if it is one.

@@ -2,15 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::FutureExt;
 use tokio::sync::SetOnce;
 
 use super::closing::{Closing, Raised, Terminal, closing};
 use super::kinds::Family;
-use crate::delivery::{Place, Registry, Sequencer, Site, Surroundings, lock, quietly};
+use crate::delivery::sync::{AtomicBool, Mutex, lock};
+use crate::delivery::{Place, Registry, Sequencer, Site, Surroundings, quietly};
 use crate::events::owned::AnyEvent;
 use crate::payload::{ErrorKind, RunError};
 use crate::{BoxFuture, EmitError, RunInfo};

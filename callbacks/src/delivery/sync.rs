@@ -1,0 +1,14 @@
+//! Where threads meet. What can go wrong in that depends on who comes first, so `tests/models` puts
+//! its own in the place of this file, and runs the files that use it through all the orders.
+
+use std::sync::PoisonError;
+
+pub(super) use std::sync::Condvar;
+pub(crate) use std::sync::atomic::AtomicBool;
+pub(crate) use std::sync::{Mutex, MutexGuard};
+pub(super) use std::thread;
+
+/// No code of a user runs under a lock of this crate, so none is ever poisoned.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,6 @@
+//! The models.
+
+mod barriers;
+mod lanes;
+mod putting_off;
+mod tasks;

@@ -1,0 +1,215 @@
+//! Lanes and their workers (`lane.rs`, `pool.rs`).
+//!
+//! Left out: handlers (a job is a line in a log), and a system that gives no more threads.
+
+use std::sync::{Arc, Mutex as Plain};
+use std::time::Duration;
+
+use shuttle::sync::{Barrier, Mutex};
+use shuttle::thread;
+
+use crate::delivery::lane::{Job, Lane, Numbered, TURN, Ticket};
+use crate::delivery::ledger::{Ledger, Receipt};
+use crate::delivery::sync::{begin, end, most_threads};
+use crate::delivery::workers;
+use crate::explore;
+use crate::log::Log;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Did {
+    LetGo(u64),
+    Begin(u64),
+    End(u64),
+}
+
+/// A lane that is filled under the lock of its tree.
+struct Tree {
+    lane: Arc<Lane>,
+    last: Mutex<u64>,
+    /// Made beforehand and kept, so that they are no steps of the model.
+    receipts: Plain<Vec<Receipt>>,
+    log: Log<Did>,
+}
+
+impl Tree {
+    /// For so many jobs.
+    fn new(jobs: usize) -> Arc<Self> {
+        let ledger = Ledger::new("handler".into(), true);
+        Arc::new(Self {
+            lane: Arc::default(),
+            last: Mutex::new(0),
+            receipts: Plain::new((0..jobs).map(|_| ledger.receipt()).collect()),
+            log: Log::new(),
+        })
+    }
+
+    fn push(self: &Arc<Self>, work: impl FnOnce() + Send + 'static) -> Place {
+        let mut last = self.last.lock().unwrap();
+        *last += 1;
+        let receipt = self.receipts.lock().unwrap().pop().unwrap();
+        let seq = *last;
+        let numbered = Numbered { seq, receipt };
+        let this = self.clone();
+        let job = Job::Call(Box::new(move |numbered| {
+            this.log.add(Did::Begin(numbered.seq));
+            work();
+            this.log.add(Did::End(numbered.seq));
+            this.receipts.lock().unwrap().push(numbered.receipt);
+        }));
+        Place {
+            tree: self.clone(),
+            seq,
+            ticket: Some(self.lane.push(numbered, job)),
+        }
+    }
+
+    /// Every job ran once, in order, and each when it was let go and the one before it was over.
+    fn ran_in_order(&self) {
+        let jobs = 1..=*self.last.lock().unwrap();
+        let expected = jobs
+            .clone()
+            .flat_map(|job| [Did::Begin(job), Did::End(job)]);
+        let log = self.log.take();
+        let ran = log.iter().filter(|did| !matches!(did, Did::LetGo(_)));
+        assert_eq!(
+            ran.copied().collect::<Vec<_>>(),
+            expected.collect::<Vec<_>>()
+        );
+        for job in jobs {
+            let when = |did| log.iter().position(|&other| other == did);
+            assert!(when(Did::LetGo(job)) < when(Did::Begin(job)), "{log:?}");
+        }
+        assert!(self.lane.is_idle());
+    }
+}
+
+/// A place in the lane of a tree, until it is dropped.
+struct Place {
+    tree: Arc<Tree>,
+    seq: u64,
+    ticket: Option<Ticket>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.tree.log.add(Did::LetGo(self.seq));
+        self.ticket = None;
+    }
+}
+
+/// A moment in which something else may happen.
+fn a_moment() {
+    thread::sleep(Duration::ZERO);
+}
+
+/// Modelled: two emissions fill one lane, and let its jobs go in another order than that of their
+/// numbers. The rule: every job runs once, in order, and never two at once; every worker leaves.
+///
+/// In `lane.rs`, without `!line.scheduled` in the drop of a ticket: job 3 begins before 2 ends. Without
+/// `self.scheduled = false`: no worker comes to the lane any more. Without `slot.released` in `ready`:
+/// a job runs before its ticket is gone.
+#[test]
+fn jobs_run_once_and_in_order() {
+    explore::interrupted(3, || {
+        begin();
+        workers::at_most(2);
+        let tree = Tree::new(3);
+        let other = thread::spawn({
+            let tree = tree.clone();
+            move || drop(tree.push(a_moment))
+        });
+        let first = tree.push(a_moment);
+        let second = tree.push(a_moment);
+        drop(second);
+        drop(first);
+        other.join().unwrap();
+        end();
+        tree.ran_in_order();
+    });
+}
+
+/// Modelled: two run trees with jobs at once, and workers that linger or are gone by the second.
+/// The rule: as above, and there are never more workers than there may be.
+///
+/// In `pool.rs`, without `state.workers == self.most`: there are 2 instead of 1.
+#[test]
+fn lanes_of_two_trees_are_run() {
+    for (workers, times) in [(1, 2), (2, 1)] {
+        explore::interrupted(times, move || {
+            begin();
+            workers::at_most(workers);
+            let trees = [Tree::new(2), Tree::new(2)];
+            let others = trees.clone().map(|tree| {
+                thread::spawn(move || {
+                    drop(tree.push(a_moment));
+                    drop(tree.push(a_moment));
+                })
+            });
+            for other in others {
+                other.join().unwrap();
+            }
+            end();
+            for tree in &trees {
+                tree.ran_in_order();
+            }
+            assert!(most_threads() <= workers);
+        });
+    }
+}
+
+/// Modelled: one worker is busy, idle or about to leave, when two lanes are scheduled at once whose
+/// jobs wait for each other. The rule: a lane waits for no job of another while there may be another
+/// worker, so no two lanes count on the same idle one.
+///
+/// In `pool.rs`, with `state.idle > 0` instead of `state.idle >= state.ready.len()`: deadlock.
+#[test]
+fn no_lane_waits_for_another() {
+    explore::interrupted(2, || {
+        begin();
+        workers::at_most(2);
+        let before = Tree::new(1);
+        drop(before.push(|| {}));
+        let trees = [Tree::new(1), Tree::new(1)];
+        let both = Arc::new(Barrier::new(2));
+        let [other, tree] = trees.clone().map(|tree| {
+            let both = both.clone();
+            tree.push(move || {
+                both.wait();
+            })
+        });
+        let other = thread::spawn(move || drop(other));
+        drop(tree);
+        other.join().unwrap();
+        end();
+        before.ran_in_order();
+        for tree in &trees {
+            tree.ran_in_order();
+        }
+    });
+}
+
+/// Modelled: more jobs in a lane than a worker takes at a time, with one more coming, and another
+/// lane behind it. The rule: a lane whose turn is over goes to the end of the line, and is not lost.
+///
+/// In `pool.rs`, without `state.ready.push_back(lane)` after the run: the rest of the lane is lost.
+#[test]
+fn long_lanes_have_another_turn() {
+    explore::random(1_000, || {
+        begin();
+        workers::at_most(1);
+        let trees = [Tree::new(TURN + 2), Tree::new(1)];
+        let [long, short] = trees.clone();
+        let tickets: Vec<_> = (0..=TURN).map(|_| long.push(|| {})).collect();
+        let other = thread::spawn(move || {
+            drop(short.push(a_moment));
+            drop(long.push(a_moment));
+        });
+        tickets.into_iter().rev().for_each(drop);
+        other.join().unwrap();
+        end();
+        for tree in &trees {
+            tree.ran_in_order();
+        }
+        assert_eq!(most_threads(), 1);
+    });
+}
