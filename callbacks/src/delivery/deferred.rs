@@ -41,8 +41,8 @@ struct Queue {
     done: u64,
     /// Does the work, one after another. Present while there is any.
     driver: Option<Driven<()>>,
-    /// Whether the driver was handed on, so that nobody else has to.
-    handed_on: bool,
+    /// By which number it waits whom the driver was handed on to, so that nobody else has to.
+    handed_on: Option<u64>,
     /// Those who wait for something to change.
     waiting: BTreeMap<u64, Waker>,
     waiters: u64,
@@ -131,7 +131,7 @@ impl Deferred {
             }
             None => {
                 self.pending.store(false, Ordering::Release);
-                queue.handed_on = false;
+                queue.handed_on = None;
                 let driver = queue.driver.take();
                 drop(queue);
                 drop(driver);
@@ -234,15 +234,34 @@ impl Turn {
             return;
         }
         let mut queue = lock(&self.deferred.queue);
-        if queue.done >= self.number || queue.handed_on {
+        if queue.done >= self.number || queue.handed_on.is_some() {
             return;
         }
-        queue.handed_on = true;
-        let driver = queue.driver.clone();
+        let all = self.deferred.turn_of(&mut queue, u64::MAX);
+        queue.handed_on = all.as_ref().map(|all| all.waiter);
         drop(queue);
-        if let Some(driver) = driver {
-            hand_on(driver, self.deferred.home.as_ref());
+        if let Some(all) = all {
+            let all = FutureExt::shared(Box::pin(all) as Work);
+            hand_on(all, self.deferred.home.as_ref());
         }
+    }
+
+    /// Stops polling the driver. It may have woken just this turn, so another has to look: whom it
+    /// was handed on to, or else all.
+    fn leave(&mut self) {
+        let driver = self.driver.take();
+        let mut queue = lock(&self.deferred.queue);
+        let own = queue.waiting.remove(&self.waiter);
+        let heir = queue.handed_on.and_then(|heir| queue.waiting.remove(&heir));
+        match heir {
+            Some(heir) => {
+                drop(queue);
+                heir.wake();
+            }
+            None if driver.is_some() => wake_all(queue),
+            None => drop(queue),
+        }
+        drop((own, driver));
     }
 
     fn poll_done(&self, waker: &Waker) -> Poll<()> {
@@ -267,7 +286,7 @@ impl Future for Turn {
         {
             return Poll::Pending;
         }
-        self.driver = None;
+        self.leave();
         Poll::Ready(())
     }
 }
@@ -275,7 +294,6 @@ impl Future for Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         self.let_go();
-        let waker = lock(&self.deferred.queue).waiting.remove(&self.waiter);
-        drop(waker);
+        self.leave();
     }
 }
