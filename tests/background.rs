@@ -284,6 +284,49 @@ async fn emissions_that_wait_for_several_queues_do_not_wait_for_each_other() {
     assert_eq!(seen, [2000, 2000]);
 }
 
+/// A handler may be at the address of one that is gone, which had a smaller queue in the same tree.
+#[tokio::test]
+async fn a_queue_does_not_have_the_bound_of_another_handler() {
+    struct Blocks(Mutex<mpsc::Receiver<()>>);
+
+    #[callback_handler(events = load)]
+    impl Blocks {
+        fn on_tick(&self) {
+            // It goes on as soon as the other end is dropped.
+            let _ = self.0.lock().unwrap().recv();
+        }
+    }
+
+    let root = start(&Callbacks::new()).await;
+    let listening = |bound| {
+        let (open, gate) = mpsc::channel();
+        let blocks = Arc::new(Blocks(Mutex::new(gate)));
+        let gone = Arc::downgrade(&blocks);
+        let queued = handler(blocks).background(Queue::bounded(bound));
+        (root.callbacks().with(queued), open, gone)
+    };
+    // Sooner or later an address comes again; most often, at once.
+    for _ in 0..20 {
+        for (bound, events) in [(1, 1), (100, 10)] {
+            let (callbacks, open, gone) = listening(bound);
+            for count in 0..events {
+                let emitted = callbacks.emit(load::Tick { count }).now_or_never();
+                emitted.expect("there is room").unwrap();
+            }
+            drop(open);
+            assert!(callbacks.flush(LONG).await.is_complete());
+            drop(callbacks);
+            // A worker may still be on its way out.
+            let freed = async {
+                while gone.strong_count() > 0 {
+                    yield_now().await;
+                }
+            };
+            tokio::time::timeout(LONG, freed).await.unwrap();
+        }
+    }
+}
+
 /// Emitters on several threads, in one run tree: what is queued is in the order of its numbers.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn queued_events_are_in_the_order_of_their_numbers() {

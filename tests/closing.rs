@@ -362,6 +362,36 @@ async fn a_deep_tree_closes_without_recursion() {
     drop(last);
 }
 
+/// Each waits for the one below it, and not for all that are below: nobody has driven any yet.
+#[tokio::test]
+async fn a_deep_tree_closes_from_the_inside_in_time() {
+    struct Errors(Mutex<usize>);
+
+    #[callback_handler]
+    impl Errors {
+        fn on_chain_error(&self) {
+            *self.0.lock().unwrap() += 1;
+        }
+    }
+
+    let errors = Arc::new(Errors(Mutex::new(0)));
+    let callbacks = Callbacks::new().with(handler(errors.clone()).inline());
+    let mut runs = vec![callbacks.chain_start(&CHAIN, Value::Null).await.unwrap()];
+    for _ in 1..10_000 {
+        let inside = runs.last().unwrap().callbacks();
+        runs.push(inside.chain_start(&CHAIN, Value::Null).await.unwrap());
+    }
+    let closed = async {
+        while let Some(deepest) = runs.pop() {
+            drop(deepest);
+        }
+        callbacks.flush(Duration::from_secs(10)).await
+    };
+    let report = tokio::time::timeout(Duration::from_secs(10), closed).await;
+    assert!(report.unwrap().is_complete());
+    assert_eq!(*errors.0.lock().unwrap(), 10_000);
+}
+
 #[tokio::test]
 async fn a_wide_tree_closes_in_time() {
     struct Errors(Mutex<usize>);

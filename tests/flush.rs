@@ -6,10 +6,13 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::Poll;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use callbacks::events::{AsyncCallbackHandler, ByHand, CallbackHandler, LlmEnd};
 use callbacks::{
-    Callbacks, FlushReport, HandlerReport, LlmResult, Queue, callback_handler, handler,
+    BoxError, Callbacks, FlushReport, HandlerReport, LlmResult, Queue, Run, callback_handler,
+    handler,
 };
-use callbacks_tests::{Log, Order, recorder, start};
+use callbacks_tests::{Log, Order, recorder, start, wakers_left};
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
@@ -281,6 +284,45 @@ async fn a_sync_method_that_took_too_long_is_counted_once() {
     assert_eq!(counts(&report, "stuck"), [0, 0, 1, 0, 0]);
 }
 
+/// A terminal event is counted before it is queued, once for each method that it is for.
+#[tokio::test]
+async fn the_methods_of_one_handler_are_not_counted_for_the_next() {
+    struct Both;
+
+    impl CallbackHandler for Both {
+        fn on_llm_end(&self, _: &LlmEnd<'_>, _: &Run<'_>) -> Result<(), BoxError> {
+            Ok(())
+        }
+    }
+
+    #[async_trait]
+    impl AsyncCallbackHandler for Both {
+        async fn on_llm_end(&self, _: &LlmEnd<'_>, _: &Run<'_>) -> Result<(), BoxError> {
+            Ok(())
+        }
+    }
+
+    struct End;
+
+    #[callback_handler]
+    impl End {
+        fn on_llm_end(&self) {}
+    }
+
+    let queue = Queue::bounded(8);
+    let callbacks = Callbacks::new()
+        .with(handler(ByHand(Both)).background(queue).named("both"))
+        .with(handler(End).background(queue).named("next"));
+    let run = start(&callbacks).await;
+    let report = callbacks.flush(LONG).await;
+    // Two methods for the start, too: those that do nothing.
+    assert_eq!(counts(&report, "both"), [2, 0, 0, 0, 0]);
+    run.end(LlmResult::default()).await.unwrap();
+    let report = callbacks.flush(LONG).await;
+    assert_eq!(counts(&report, "both"), [4, 0, 0, 0, 0]);
+    assert_eq!(counts(&report, "next"), [1, 0, 0, 0, 0]);
+}
+
 /// No runtime, no timers: the timeout holds all the same.
 #[test]
 fn a_flush_needs_no_runtime() {
@@ -295,6 +337,41 @@ fn a_flush_needs_no_runtime() {
         go.add_permits(1);
         let report = callbacks.flush(LONG).await;
         assert_eq!(counts(&report, "slow"), [1, 0, 0, 0, 0]);
+        drop(run);
+    });
+}
+
+/// Where there is no runtime, handlers have one of our own. One that blocks it stops all others
+/// there, but not the clock.
+#[test]
+fn a_handler_that_blocks_its_runtime_does_not_stop_a_flush() {
+    struct Blocks {
+        entered: mpsc::Sender<()>,
+        gate: Mutex<mpsc::Receiver<()>>,
+    }
+
+    #[callback_handler]
+    impl Blocks {
+        async fn on_llm_new_token(&self) {
+            self.entered.send(()).unwrap();
+            // It blocks for ever if the flush waits for it.
+            self.gate.lock().unwrap().recv_timeout(LONG).unwrap();
+        }
+    }
+
+    let ((entered, is_entered), (open, gate)) = (mpsc::channel(), mpsc::channel());
+    let gate = Mutex::new(gate);
+    let blocks = handler(Blocks { entered, gate }).background(Queue::bounded(8));
+    let callbacks = Callbacks::new().with(blocks.named("blocks"));
+    futures_executor::block_on(async {
+        let run = start(&callbacks).await;
+        run.new_token("token").await.unwrap();
+        is_entered.recv_timeout(LONG).unwrap();
+        let report = callbacks.flush(Duration::from_millis(1)).await;
+        assert_eq!(counts(&report, "blocks"), [0, 0, 0, 0, 1]);
+        open.send(()).unwrap();
+        let report = callbacks.flush(LONG).await;
+        assert_eq!(counts(&report, "blocks"), [1, 0, 0, 0, 0]);
         drop(run);
     });
 }
@@ -345,6 +422,20 @@ async fn a_flush_may_be_given_up() {
         })
         .await;
     }
+    go.add_permits(1);
+    let report = callbacks.flush(LONG).await;
+    assert_eq!(counts(&report, "slow"), [1, 0, 0, 0, 0]);
+    drop(run);
+}
+
+#[tokio::test]
+async fn a_flush_that_is_given_up_leaves_no_waker_behind() {
+    let (slow, go, _) = suspends();
+    let queued = handler(slow).background(Queue::bounded(8)).named("slow");
+    let callbacks = Callbacks::new().with(queued);
+    let run = start(&callbacks).await;
+    run.new_token("token").await.unwrap();
+    assert_eq!(wakers_left(100, || callbacks.flush(LONG)), 0);
     go.add_permits(1);
     let report = callbacks.flush(LONG).await;
     assert_eq!(counts(&report, "slow"), [1, 0, 0, 0, 0]);

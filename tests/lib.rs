@@ -1,7 +1,9 @@
 //! What the tests share: a log, and handlers that write into it.
 
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Wake, Waker};
 
 use callbacks::events::{
     AgentAction, AgentFinish, ChainEnd, ChainError, ChainStart, ChatModelStart, CustomEvent,
@@ -69,6 +71,31 @@ pub async fn start(callbacks: &Callbacks) -> LlmRun {
         .llm_start(&MODEL, prompts)
         .await
         .expect("a run starts")
+}
+
+/// How many of so many futures leave the waker behind that they were polled with, when they are
+/// dropped again.
+///
+/// # Panics
+///
+/// If one of them is ready.
+pub fn wakers_left<F: Future>(count: usize, future: impl Fn() -> F) -> usize {
+    struct WakesNobody;
+
+    impl Wake for WakesNobody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    let polled = |_| {
+        let counted = Arc::new(WakesNobody);
+        let waker = Waker::from(counted.clone());
+        let polled = pin!(future()).poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        counted
+    };
+    let all: Vec<_> = (0..count).map(polled).collect();
+    let left = all.iter().filter(|counted| Arc::strong_count(counted) > 1);
+    left.count()
 }
 
 /// Writes the tokens of a model into its log, behind its name.

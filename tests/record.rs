@@ -1,9 +1,14 @@
 //! `record`: every event as a stream, in the order of its numbers, until the last emitter is gone.
 
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake, Waker};
+use std::thread;
 use std::time::Duration;
 
 use callbacks::events::AnyEvent;
-use callbacks::{Callbacks, LlmResult, OnFull, Queue, Record, RunId, Serialized, callback_events};
+use callbacks::{
+    Callbacks, LlmResult, LlmRun, OnFull, Queue, Record, RunId, Serialized, callback_events,
+};
 use callbacks_tests::start;
 use futures_util::{FutureExt, Stream, StreamExt};
 use serde_json::json;
@@ -121,6 +126,44 @@ async fn a_stream_that_is_dropped_holds_up_nobody() {
     let record = &report.handlers[0];
     assert_eq!((record.delivered, record.dropped), (0, 5));
     assert!(report.is_complete());
+}
+
+/// As an executor does that polls at once what it wakes.
+#[test]
+fn a_waker_may_emit() {
+    struct Emits(Mutex<Option<Arc<LlmRun>>>);
+
+    impl Wake for Emits {
+        fn wake(self: Arc<Self>) {
+            if let Some(run) = self.0.lock().unwrap().take() {
+                run.text("woken").now_or_never().unwrap().unwrap();
+            }
+        }
+    }
+
+    let (done, is_done) = mpsc::channel();
+    // Here it would wait for itself for ever.
+    thread::spawn(move || {
+        let (callbacks, mut records) = Callbacks::new().record(Queue::bounded(8));
+        let run = Arc::new(futures_executor::block_on(start(&callbacks)));
+        drop(callbacks);
+        assert!(records.next().now_or_never().is_some());
+        let waker = Waker::from(Arc::new(Emits(Mutex::new(Some(run.clone())))));
+        let polled = records.poll_next_unpin(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        run.text("wakes").now_or_never().unwrap().unwrap();
+        drop(run);
+        let texts = records.filter_map(|record| async move {
+            match record.event() {
+                AnyEvent::Text(text) => Some(text.text.to_owned()),
+                _ => None,
+            }
+        });
+        done.send(futures_executor::block_on(texts.collect::<Vec<_>>()))
+            .unwrap();
+    });
+    let texts = is_done.recv_timeout(LONG).unwrap();
+    assert_eq!(texts, ["wakes", "woken"]);
 }
 
 #[callback_events]

@@ -1,18 +1,22 @@
 //! Rule 9: inside a callback nothing waits. What is emitted there is delivered in order once the
 //! emission around it has reached all its handlers, and no handler is re-entered.
 
-use std::sync::{Arc, Mutex};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use callbacks::{
-    BoxFuture, Callbacks, ChainRun, EmitError, Handler, LlmRun, Queue, Run, RunKind, Serialized,
-    callback_handler, events::Events, handler,
+    BoxFuture, Callbacks, ChainRun, EmitError, Handler, LlmRun, Queue, Run, RunId, RunKind,
+    Serialized, callback_handler, events::Events, handler,
 };
-use callbacks_tests::{Log, prompts};
-use futures_util::FutureExt;
+use callbacks_tests::{Log, prompts, wakers_left};
+use futures_util::{FutureExt, poll};
 use serde_json::json;
-use tokio::task::yield_now;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::{JoinSet, yield_now};
 
 static CHAIN: Serialized = Serialized::new("Chain");
 static INNER: Serialized = Serialized::new("Inner");
@@ -666,4 +670,565 @@ async fn nothing_is_raised_from_what_was_put_off() {
     let report = callbacks.flush(LONG).await;
     assert_eq!(report.handler("fails").unwrap().failed, 1);
     run.text("inner").await.unwrap_err();
+}
+
+/// Hears texts, in a sync method.
+struct Hears<F>(F);
+
+#[callback_handler]
+impl<F: Fn(&str) + Send + Sync> Hears<F> {
+    fn on_text(&self, text: &str) {
+        (self.0)(text);
+    }
+}
+
+/// Hears texts, in an async method.
+struct HearsLater<F>(F);
+
+#[callback_handler]
+impl<F: Fn(String) -> BoxFuture<'static, ()> + Send + Sync> HearsLater<F> {
+    async fn on_text(&self, text: &str) {
+        (self.0)(text.to_owned()).await;
+    }
+}
+
+fn hears(log: &Log) -> Hears<impl Fn(&str) + Send + Sync + 'static> {
+    let log = log.clone();
+    Hears(move |text: &str| log.add(text))
+}
+
+/// The run that a handler emits into, which has to be registered first.
+#[derive(Clone, Default)]
+struct Own(Arc<OnceLock<Arc<ChainRun>>>);
+
+impl Own {
+    async fn start(&self, callbacks: &Callbacks) -> Arc<ChainRun> {
+        let run = chain(callbacks).await;
+        self.0.get_or_init(|| Arc::new(run)).clone()
+    }
+
+    fn text(&self, text: &str) {
+        let text = self.0.get().unwrap().text(text);
+        text.now_or_never().expect("nothing waits").unwrap();
+    }
+}
+
+/// Answers `go ..` with `in ..`, for which it waits until it is let; and what lets it.
+fn answers(log: &Log) -> (impl Handler<Events> + use<>, Own, Arc<Semaphore>) {
+    let (own, go) = (Own::default(), Arc::new(Semaphore::new(0)));
+    let (log, emits, let_go) = (log.clone(), own.clone(), go.clone());
+    let answers = HearsLater(move |text: String| -> BoxFuture<'static, ()> {
+        let (log, emits, let_go) = (log.clone(), emits.clone(), let_go.clone());
+        Box::pin(async move {
+            if let Some(rest) = text.strip_prefix("go") {
+                emits.text(&format!("in{rest}"));
+            }
+            if text.starts_with("in") {
+                let_go.acquire().await.unwrap().forget();
+            }
+            log.add(text);
+        })
+    });
+    (answers, own, go)
+}
+
+/// Two emissions that are given up together. The first one's answer was driven to its end long ago,
+/// by somebody else, and must not be taken for the one that has to be handed on.
+#[tokio::test]
+async fn an_emission_that_is_late_to_go_does_not_keep_back_what_another_put_off() {
+    let log = Log::new();
+    let (answers, own, go) = answers(&log);
+    let callbacks = Callbacks::new().with(answers);
+    let run = own.start(&callbacks).await;
+    let mut one = Box::pin(run.text("go 1"));
+    assert!(one.as_mut().now_or_never().is_none());
+    go.add_permits(1);
+    run.text("other").await.unwrap();
+    let mut two = Box::pin(run.text("go 2"));
+    assert!(two.as_mut().now_or_never().is_none());
+    drop(one);
+    drop(two);
+    go.add_permits(1);
+    assert!(callbacks.flush(LONG).await.is_complete());
+    assert_eq!(log.lines(), ["go 1", "in 1", "other", "go 2", "in 2"]);
+}
+
+/// Nobody waits for the method, so nobody may wait with what it put off until the method is done.
+#[tokio::test]
+async fn what_is_put_off_in_the_background_does_not_wait_for_the_method() {
+    let (own, arrived) = (Own::default(), Arc::new(Notify::new()));
+    let (emits, tells) = (own.clone(), arrived.clone());
+    let stays = HearsLater(move |text: String| -> BoxFuture<'static, ()> {
+        if text == "inner" {
+            return Box::pin(async {});
+        }
+        emits.text("inner");
+        Box::pin(std::future::pending())
+    });
+    let hears = Hears(move |text: &str| {
+        if text == "inner" {
+            tells.notify_one();
+        }
+    });
+    let callbacks = Callbacks::new()
+        .with(handler(stays).background(Queue::bounded(8)))
+        .with(hears);
+    let run = own.start(&callbacks).await;
+    run.text("go").await.unwrap();
+    tokio::time::timeout(LONG, arrived.notified())
+        .await
+        .unwrap();
+}
+
+/// Whoever emits while an event is still on its way to its handlers has to do what these put off,
+/// but not yet.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_put_off_comes_after_its_event_for_every_handler() {
+    let (own, entered) = (Own::default(), Arc::new(Notify::new()));
+    let (open, gate) = mpsc::channel::<()>();
+    let (emits, enters, gate) = (own.clone(), entered.clone(), Mutex::new(gate));
+    let first = Hears(move |text: &str| {
+        if text == "go" {
+            emits.text("inner");
+            enters.notify_one();
+            gate.lock().unwrap().recv_timeout(LONG).unwrap();
+        }
+    });
+    let logs = [(); 3].map(|()| Log::new());
+    let later = logs[1].clone();
+    let later = HearsLater(move |text: String| -> BoxFuture<'static, ()> {
+        later.add(text);
+        Box::pin(async {})
+    });
+    let callbacks = Callbacks::new()
+        .with(handler(first).inline())
+        .with(handler(hears(&logs[0])).inline())
+        .with(later)
+        .with(hears(&logs[2]));
+    let run = own.start(&callbacks).await;
+    let goes = run.clone();
+    let go = tokio::spawn(async move { goes.text("go").await });
+    tokio::time::timeout(LONG, entered.notified())
+        .await
+        .unwrap();
+    let mut other = Box::pin(run.text("other"));
+    assert!(other.as_mut().now_or_never().is_none());
+    open.send(()).unwrap();
+    let both = async { (go.await.unwrap(), other.await) };
+    let (go, other) = tokio::time::timeout(LONG, both).await.unwrap();
+    assert!(go.is_ok() && other.is_ok());
+    for log in logs {
+        assert_eq!(log.lines(), ["go", "inner", "other"]);
+    }
+}
+
+/// One handler starts runs, and at the same time another one closes the run around them. The closing
+/// waits for the starts, so it must not be put off before one of them.
+#[tokio::test]
+async fn a_closing_comes_after_the_start_it_waits_for() {
+    #[derive(Default)]
+    struct Balance(Mutex<HashMap<RunId, i32>>);
+
+    #[callback_handler]
+    impl Balance {
+        async fn on_llm_start(&self, run: &Run<'_>) {
+            *self.0.lock().unwrap().entry(run.id()).or_default() += 1;
+        }
+
+        async fn on_llm_error(&self, run: &Run<'_>) {
+            let mut balance = self.0.lock().unwrap();
+            *balance.get_mut(&run.id()).expect("a start before its end") -= 1;
+        }
+    }
+
+    /// Both are here at once: to be woken would take longer than what they race for.
+    fn meet(here: &AtomicUsize) {
+        here.fetch_add(1, Ordering::SeqCst);
+        while here.load(Ordering::SeqCst) < 2 {
+            thread::yield_now();
+        }
+    }
+
+    // Large enough that its copy takes longer than a closing.
+    let prompts = Arc::new(vec!["prompt".to_owned(); 500]);
+    for round in 0..100 {
+        let around: Arc<Mutex<Option<ChainRun>>> = Arc::default();
+        let here = Arc::new(AtomicUsize::new(0));
+        let (parent, both, prompts) = (around.clone(), here.clone(), prompts.clone());
+        let starts = Hears(move |_: &str| {
+            let parent = parent.lock().unwrap().as_ref().unwrap().callbacks().clone();
+            meet(&both);
+            for _ in 0..4 {
+                let run = parent.llm_start(&MODEL, &*prompts).into_future();
+                match run.now_or_never().expect("nothing waits") {
+                    // Nobody but the run around it closes it.
+                    Ok(run) => std::mem::forget(run),
+                    Err(error) => assert!(matches!(error, EmitError::RunClosed)),
+                }
+            }
+        });
+        let (parent, both) = (around.clone(), here);
+        let closes = Hears(move |_: &str| {
+            meet(&both);
+            (0..10 * round).for_each(|_| std::hint::spin_loop());
+            let parent = parent.lock().unwrap().take().unwrap();
+            let end = parent.end(json!(null)).now_or_never();
+            end.expect("nothing waits").unwrap();
+        });
+        let balance = Arc::new(Balance::default());
+        let callbacks = Callbacks::new()
+            .with(starts)
+            .with(closes)
+            .with(balance.clone());
+        let root = chain(&callbacks).await;
+        *around.lock().unwrap() = Some(chain(root.callbacks()).await);
+        let go = tokio::time::timeout(LONG, root.text("go")).await;
+        go.expect("nobody waits for what comes after").unwrap();
+        let balance = balance.0.lock().unwrap();
+        assert!(balance.values().all(|open| *open == 0), "{balance:?}");
+    }
+}
+
+/// Handlers that answer their own answers, without ever waiting for anything.
+#[tokio::test]
+async fn reactions_without_end_let_others_have_their_turn() {
+    /// For the test to end, even if they do not.
+    const END: usize = 20_000;
+
+    let (own, stop) = (Own::default(), Arc::new(AtomicBool::new(false)));
+    let heard = Arc::new(AtomicUsize::new(0));
+    let (emits, stopped, count) = (own.clone(), stop.clone(), heard.clone());
+    let reacts = Hears(move |_: &str| {
+        let count = count.fetch_add(1, Ordering::SeqCst);
+        if count < END && !stopped.load(Ordering::SeqCst) {
+            emits.text("again");
+        }
+    });
+    let callbacks = Callbacks::new().with(handler(reacts).inline());
+    let run = own.start(&callbacks).await;
+    let other = tokio::spawn(async move { stop.store(true, Ordering::SeqCst) });
+    run.text("go").await.unwrap();
+    other.await.unwrap();
+    while !callbacks.flush(LONG).await.is_complete() {}
+    let heard = heard.load(Ordering::SeqCst);
+    assert!((2..END).contains(&heard), "{heard}");
+}
+
+/// There is nobody to raise the error to, but who saw the start sees the end.
+#[tokio::test]
+async fn a_start_that_was_put_off_and_fails_closes_its_run() {
+    struct Budget(Log);
+
+    #[callback_handler]
+    impl Budget {
+        async fn on_chain_start(&self, run: &Run<'_>) -> Result<(), String> {
+            self.0.add(format_args!("{} start", run.name()));
+            match run.name() {
+                "Inner" => Err("no".to_owned()),
+                _ => Ok(()),
+            }
+        }
+
+        async fn on_chain_error(&self, run: &Run<'_>) {
+            self.0.add(format_args!("{} error", run.name()));
+        }
+    }
+
+    let (own, log) = (Own::default(), Log::new());
+    let started: Arc<Mutex<Option<ChainRun>>> = Arc::default();
+    let (around, starts) = (own.clone(), started.clone());
+    let starts = Hears(move |_: &str| {
+        let run = inner(around.0.get().unwrap().callbacks());
+        let run = run.now_or_never().expect("nothing waits").unwrap();
+        *starts.lock().unwrap() = Some(run);
+    });
+    let budget = handler(Budget(log.clone())).raise_errors();
+    let callbacks = Callbacks::new().with(starts).with(budget);
+    let run = own.start(&callbacks).await;
+    run.text("go").await.unwrap();
+    let closed = started.lock().unwrap().take().unwrap();
+    assert!(matches!(closed.text("x").await, Err(EmitError::RunClosed)));
+    assert!(callbacks.flush(LONG).await.is_complete());
+    assert_eq!(log.lines(), ["Chain start", "Inner start", "Inner error"]);
+}
+
+/// What waits for no room must not wait for what does.
+#[tokio::test]
+async fn starts_and_ends_do_not_wait_for_what_is_put_off_behind_a_full_queue() {
+    let (own, put_off) = (Own::default(), Arc::new(Notify::new()));
+    let (emits, done) = (own.clone(), put_off.clone());
+    let reacts = HearsLater(move |text: String| -> BoxFuture<'static, ()> {
+        if text == "go" {
+            emits.text("one");
+            emits.text("two");
+            done.notify_one();
+        }
+        Box::pin(async {})
+    });
+    let (callbacks, _records) = Callbacks::new()
+        .with(handler(reacts).background(Queue::bounded(8)))
+        .record(Queue::bounded(1));
+    let run = own.start(&callbacks).await;
+    let child = inner(run.callbacks()).await.unwrap();
+    // The one place in the queue is taken by this, for nobody reads.
+    run.text("go").await.unwrap();
+    let ends_and_starts = async {
+        put_off.notified().await;
+        child.end(json!(null)).await.unwrap();
+        inner(run.callbacks()).await.unwrap()
+    };
+    let started = tokio::time::timeout(LONG, ends_and_starts).await;
+    started.unwrap().end(json!(null)).await.unwrap();
+}
+
+/// Each value has an order of its own for what is emitted outside any run.
+#[tokio::test]
+async fn outside_any_run_what_is_put_off_holds_up_its_own_value_alone() {
+    #[derive(Default)]
+    struct Slow {
+        callbacks: OnceLock<Callbacks>,
+        entered: Notify,
+    }
+
+    #[callback_handler]
+    impl Slow {
+        async fn on_custom_event(&self, name: &str) {
+            if name == "inner" {
+                self.entered.notify_one();
+                std::future::pending::<()>().await;
+            }
+            let callbacks = self.callbacks.get().unwrap();
+            callbacks.custom_event("inner", json!(null)).await.unwrap();
+        }
+    }
+
+    struct Quick(Log);
+
+    #[callback_handler]
+    impl Quick {
+        async fn on_custom_event(&self, name: &str) {
+            self.0.add(name);
+        }
+    }
+
+    let (log, slow) = (Log::new(), Arc::new(Slow::default()));
+    let application = Callbacks::new().with(Quick(log.clone()));
+    let callbacks = application.with(slow.clone());
+    slow.callbacks.set(callbacks.clone()).unwrap();
+    let mut go = Box::pin(callbacks.custom_event("go", json!(null)));
+    assert!(go.as_mut().now_or_never().is_none());
+    let emitted = async {
+        slow.entered.notified().await;
+        application.custom_event("other", json!(null)).await
+    };
+    let emitted = tokio::time::timeout(LONG, emitted).await;
+    emitted.expect("the slow one is another value's").unwrap();
+    assert_eq!(log.lines(), ["go", "inner", "other"]);
+}
+
+#[tokio::test]
+async fn an_emission_that_is_given_up_leaves_no_waker_behind() {
+    let log = Log::new();
+    let (answers, own, go) = answers(&log);
+    let callbacks = Callbacks::new().with(answers);
+    let run = own.start(&callbacks).await;
+    let mut one = Box::pin(run.text("go"));
+    assert!(one.as_mut().now_or_never().is_none());
+    assert_eq!(wakers_left(100, || run.text("other")), 0);
+    go.add_permits(1);
+    one.await.unwrap();
+    assert_eq!(log.lines(), ["go", "in"]);
+}
+
+/// An event and its number.
+type Numbered = (&'static str, u64);
+
+/// The events of each run, in the order of the calls.
+#[derive(Clone, Default)]
+struct Seen(Arc<Mutex<HashMap<RunId, Vec<Numbered>>>>);
+
+impl Seen {
+    fn add(&self, run: &Run<'_>, event: &'static str) {
+        let mut runs = self.0.lock().unwrap();
+        runs.entry(run.id()).or_default().push((event, run.seq()));
+    }
+
+    /// One start and one end in each run, with all else in between, and if it is `queued`, all in
+    /// the order of the numbers. Gives the number of runs.
+    fn check(&self, queued: bool) -> usize {
+        let runs = self.0.lock().unwrap();
+        for events in runs.values() {
+            let mut sorted = events.clone();
+            sorted.sort_by_key(|(_, seq)| *seq);
+            for events in [events, &sorted] {
+                let names: Vec<_> = events.iter().map(|(event, _)| *event).collect();
+                let inside = names.len().saturating_sub(2);
+                let expected = [&["start"], &vec!["text"; inside][..], &["end"]].concat();
+                assert_eq!(names, expected);
+            }
+            assert!(!queued || *events == sorted, "{events:?}");
+        }
+        runs.len()
+    }
+}
+
+struct SeesInSync(Seen);
+
+#[callback_handler]
+impl SeesInSync {
+    fn on_chain_start(&self, run: &Run<'_>) {
+        self.0.add(run, "start");
+    }
+
+    fn on_text(&self, run: &Run<'_>) {
+        self.0.add(run, "text");
+    }
+
+    fn on_chain_end(&self, run: &Run<'_>) {
+        self.0.add(run, "end");
+    }
+
+    fn on_chain_error(&self, run: &Run<'_>) {
+        self.0.add(run, "end");
+    }
+}
+
+struct SeesInAsync(Seen);
+
+#[callback_handler]
+impl SeesInAsync {
+    async fn on_chain_start(&self, run: &Run<'_>) {
+        self.0.add(run, "start");
+        yield_now().await;
+    }
+
+    async fn on_text(&self, run: &Run<'_>) {
+        self.0.add(run, "text");
+        yield_now().await;
+    }
+
+    async fn on_chain_end(&self, run: &Run<'_>) {
+        self.0.add(run, "end");
+        yield_now().await;
+    }
+
+    async fn on_chain_error(&self, run: &Run<'_>) {
+        self.0.add(run, "end");
+        yield_now().await;
+    }
+}
+
+fn unless_closed(emitted: Result<(), EmitError>) {
+    match emitted {
+        Ok(()) | Err(EmitError::RunClosed) => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Closes a run in one of several ways.
+async fn close(run: ChainRun, how: u64) {
+    match how {
+        0 => drop(run),
+        1 => drop(run.end(json!(null)).now_or_never()),
+        2 => {
+            unless_closed(run.text("all").await);
+            unless_closed(run.end(json!(null)).await);
+        }
+        3 => {
+            let mut given_up = Box::pin(run.text("some"));
+            let _ = poll!(&mut given_up);
+            drop(given_up);
+            unless_closed(run.end(json!(null)).await);
+        }
+        _ => {
+            let child = inner(run.callbacks()).await;
+            unless_closed(run.end(json!(null)).await);
+            if let Ok(child) = child {
+                unless_closed(child.end(json!(null)).await);
+            }
+        }
+    }
+}
+
+async fn close_all(mut runs: UnboundedReceiver<ChainRun>, mut seed: u64) {
+    let mut tasks = JoinSet::new();
+    while let Some(run) = runs.recv().await {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        tasks.spawn(close(run, (seed >> 33) % 5));
+    }
+    while let Some(closed) = tasks.join_next().await {
+        closed.unwrap();
+    }
+}
+
+/// Starts two runs, one in the other, for somebody else to close.
+fn start_two(slot: &Mutex<Option<(Callbacks, UnboundedSender<ChainRun>)>>) {
+    let Some((callbacks, to)) = slot.lock().unwrap().clone() else {
+        return;
+    };
+    let start = |callbacks: &Callbacks| inner(callbacks).now_or_never().expect("nothing waits");
+    let outer = start(&callbacks).unwrap();
+    // It may be closed already, as soon as it is sent.
+    let inside = outer.callbacks().clone();
+    to.send(outer).unwrap();
+    if let Ok(innermost) = start(&inside) {
+        to.send(innermost).unwrap();
+    }
+}
+
+async fn start_in_callbacks_and_close_elsewhere(mode: Mode, seed: u64) {
+    let all: [Seen; 5] = Default::default();
+    let [inline, lane, awaited, sync, background] = all.clone();
+    let queue = Queue::bounded(4);
+    let callbacks = Callbacks::new()
+        .with(handler(SeesInSync(inline)).inline())
+        .with(SeesInSync(lane))
+        .with(SeesInAsync(awaited))
+        .with(handler(SeesInSync(sync)).background(queue))
+        .with(handler(SeesInAsync(background)).background(queue));
+    let slot: Arc<Mutex<Option<_>>> = Arc::default();
+    let there = slot.clone();
+    let starts = act(move || {
+        start_two(&there);
+        async {}
+    });
+    let callbacks = mode.register(&callbacks, &starts, &Log::new());
+    let root = chain(&callbacks).await;
+    let (to, runs) = unbounded_channel();
+    *slot.lock().unwrap() = Some((root.callbacks().clone(), to));
+    let closing = tokio::spawn(close_all(runs, seed));
+    for count in 0..20 {
+        let mut go = Box::pin(root.text("go"));
+        if (count + seed).is_multiple_of(3) {
+            let _ = poll!(&mut go);
+        } else {
+            go.await.unwrap();
+        }
+    }
+    while !callbacks.flush(LONG).await.is_complete() {}
+    slot.lock().unwrap().take();
+    // The others may not all be closed yet.
+    root.end(json!(null)).await.unwrap();
+    closing.await.unwrap();
+    while !callbacks.flush(LONG).await.is_complete() {}
+    let [inline, lane, awaited, sync, background] = all;
+    let runs = inline.check(false);
+    assert!(runs > 20, "{runs}");
+    assert_eq!(awaited.check(false), runs);
+    for queued in [lane, sync, background] {
+        assert_eq!(queued.check(true), runs);
+    }
+}
+
+/// Runs that start inside callbacks, and are closed elsewhere, in many ways: all handlers see all of
+/// each, and in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn runs_that_start_inside_and_close_outside_are_whole() {
+    for mode in Mode::ALL {
+        for seed in 0..3 {
+            let round = start_in_callbacks_and_close_elsewhere(mode, seed);
+            let round = tokio::time::timeout(LONG, round).await;
+            round.unwrap_or_else(|_| panic!("{mode:?} {seed} hangs"));
+        }
+    }
 }
