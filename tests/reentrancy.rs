@@ -1232,3 +1232,56 @@ async fn runs_that_start_inside_and_close_outside_are_whole() {
         }
     }
 }
+
+/// Whoever drives what is put off may be woken alone, and then stop waiting.
+#[tokio::test(start_paused = true)]
+async fn a_wake_is_not_lost_with_whoever_drives_at_the_moment() {
+    let (own, polls) = (Own::default(), Arc::new(AtomicUsize::new(0)));
+    let ((enter, entered), (open, gate)) = (mpsc::channel(), mpsc::channel::<()>());
+    let (emits, count) = (own.clone(), polls.clone());
+    let gate = Arc::new(Mutex::new(gate));
+    let slow = HearsLater(move |text: String| -> BoxFuture<'static, ()> {
+        match &*text {
+            "go" => emits.text("in"),
+            "in" => {
+                let (count, enter, gate) = (count.clone(), enter.clone(), gate.clone());
+                // Waits until it is polled on the other thread, is woken in that very poll, and is
+                // done in the next one.
+                return Box::pin(std::future::poll_fn(move |cx| {
+                    if count.load(Ordering::SeqCst) == 1 {
+                        return std::task::Poll::Ready(());
+                    }
+                    if thread::current().name() == Some("other") {
+                        count.store(1, Ordering::SeqCst);
+                        cx.waker().wake_by_ref();
+                        enter.send(()).unwrap();
+                        gate.lock().unwrap().recv_timeout(LONG).unwrap();
+                    }
+                    std::task::Poll::Pending
+                }));
+            }
+            _ => {}
+        }
+        Box::pin(async {})
+    });
+    let callbacks = Callbacks::new().with(slow);
+    let run = own.start(&callbacks).await;
+    // Handed on to this runtime, where it waits.
+    assert!(run.text("go").now_or_never().is_none());
+    for _ in 0..10 {
+        yield_now().await;
+    }
+    // Somebody else drives it, and gives up.
+    let other = run.clone();
+    let other = thread::Builder::new()
+        .name("other".to_owned())
+        .spawn(move || assert!(other.text("other").now_or_never().is_none()))
+        .unwrap();
+    entered.recv_timeout(LONG).unwrap();
+    for _ in 0..100 {
+        yield_now().await;
+    }
+    open.send(()).unwrap();
+    other.join().unwrap();
+    assert!(callbacks.flush(LONG).await.is_complete());
+}

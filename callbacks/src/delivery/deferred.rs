@@ -214,7 +214,8 @@ impl Turn {
         if !Arc::ptr_eq(&self.deferred, &later.deferred) {
             return Some(later);
         }
-        later.held.append(&mut self.held);
+        self.held.append(&mut later.held);
+        later.held = std::mem::take(&mut self.held);
         std::mem::replace(self, later).responsible = false;
         None
     }
