@@ -487,6 +487,25 @@ async fn a_run_that_is_closed_while_it_starts_has_a_start_and_an_end() {
     ));
 }
 
+#[test]
+fn a_run_ends_on_another_runtime_than_it_started_on() {
+    let (callbacks, log) = recorder();
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap()
+    };
+    let (one, other) = (runtime(), runtime());
+    let run = one.block_on(callbacks.tool_start(&TOOL, "").into_future());
+    drop(one);
+    other.block_on(run.unwrap().end(Value::Null)).unwrap();
+    let expected = [
+        r#"Tool: tool start "" None None"#,
+        "Tool: tool end null None",
+    ];
+    assert_eq!(log.lines(), expected);
+}
+
 /// Parents close on one thread while children start on another.
 #[test]
 fn starts_and_closings_race() {
