@@ -55,9 +55,7 @@ impl<S: EventSet> Entry<S> {
             options,
         })
     }
-}
 
-impl<S: EventSet> Entry<S> {
     /// Whether it has one queue for all run trees.
     pub(super) fn is_for_all_trees(&self) -> bool {
         self.sink.is_some() || self.options.lane.is_some()

@@ -50,7 +50,7 @@ pub(super) struct QueuedCall<S: EventSet> {
     pub(super) event: Arc<S::Owned>,
 }
 
-/// Who waits for the call, if anybody does.
+/// The emission that waits for the call.
 pub(super) struct Emission {
     pub(super) reply: oneshot::Sender<Aftermath>,
     pub(super) verdict: Verdict,

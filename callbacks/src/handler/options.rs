@@ -90,9 +90,10 @@ impl<H> Configured<H> {
     /// and nobody needs to wait for. It handles them one after another in each run tree, sync
     /// methods away from the event loop and async ones on a task of their own.
     ///
-    /// It comes before [`inline`](Self::inline). Its errors are logged and counted, but reach no emitter, whatever
-    /// [`raise_errors`](Self::raise_errors) says; its [`timeout`](Self::timeout) ends its async
-    /// methods. [`Callbacks::flush`](crate::Callbacks::flush) waits for what is in the queue.
+    /// [`inline`](Self::inline) means nothing then. Its errors are logged and counted, but reach no
+    /// emitter, whatever [`raise_errors`](Self::raise_errors) says; its [`timeout`](Self::timeout)
+    /// ends its async methods. [`Callbacks::flush`](crate::Callbacks::flush) waits for what is in the
+    /// queue.
     ///
     /// ```
     /// use callbacks::{Callbacks, LlmResult, OnFull, Queue, callback_handler, handler};
