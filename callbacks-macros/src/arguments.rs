@@ -1,8 +1,8 @@
-//! The arguments of the two attributes.
+//! The arguments of the attributes.
 
 use proc_macro2::TokenStream;
 use syn::parse::{ParseStream, Parser};
-use syn::{Ident, Path, Token};
+use syn::{Ident, Path, Token, Type};
 
 use crate::names::closest;
 
@@ -55,6 +55,24 @@ impl EventsArgs {
             serde,
             adapt,
         })
+    }
+}
+
+/// `#[event(reply = Type)]`
+pub(crate) struct EventArgs {
+    /// What its handlers answer.
+    pub(crate) reply: Option<Type>,
+}
+
+impl EventArgs {
+    pub(crate) fn parse(args: TokenStream) -> syn::Result<Self> {
+        let mut reply = None;
+        parse(args, &["reply"], "reply = Type", |_, input| {
+            input.parse::<Token![=]>()?;
+            reply = Some(input.parse()?);
+            Ok(())
+        })?;
+        Ok(Self { reply })
     }
 }
 

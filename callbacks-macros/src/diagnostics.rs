@@ -26,6 +26,13 @@ impl Diagnostics {
         }
     }
 
+    /// Reports a mistake that was found elsewhere.
+    pub(crate) fn report(&self, error: &syn::Error) {
+        if let Some(errors) = self.errors.borrow_mut().as_mut() {
+            errors.push(error.clone());
+        }
+    }
+
     /// How many mistakes were found so far.
     pub(crate) fn len(&self) -> usize {
         self.errors.borrow().as_ref().map_or(0, Vec::len)

@@ -9,7 +9,9 @@ use crate::{Event, Interests};
 /// fields, as the parameter `run: &Run<'_>`.
 ///
 /// The events are emitted by the runs that [`Callbacks`](crate::Callbacks) starts. Every start is
-/// followed by exactly one end or error.
+/// followed by exactly one end or error. [`ToolRequest`](events::ToolRequest) and
+/// [`LlmRequest`](events::LlmRequest) are decision events: their handlers return a
+/// [`Decision`](crate::Decision), and what they decide is done.
 #[callbacks_macros::callback_events(crate = crate, serde, adapt = crate::chat_fallback::adapt)]
 pub mod events {
     use serde_json::Value;
@@ -185,6 +187,51 @@ pub mod events {
         pub name: &'a str,
         /// More about it.
         pub data: &'a Value,
+    }
+
+    /// May this tool run, and on what? Asked before every [`ToolStart`], which shows what was decided.
+    ///
+    /// `run` is the run that is about to start. Where `input` is rewritten, `inputs` are read from it
+    /// if it is JSON, and are gone if not.
+    #[event(reply = crate::Decision<String, Value>)]
+    #[non_exhaustive]
+    pub struct ToolRequest<'a> {
+        /// Which tool.
+        pub serialized: Option<&'a Serialized>,
+        /// What it is given, as text.
+        pub input: &'a str,
+        /// What it is given, by argument.
+        pub inputs: Option<&'a Value>,
+        /// The model's request that it answers.
+        pub tool_call_id: Option<&'a str>,
+    }
+
+    /// May this model be called, and with what? Asked before every [`ChatModelStart`] and
+    /// [`LlmStart`], which show what was decided.
+    ///
+    /// `run` is the run that is about to start. The prompt of a text model is one message of a human;
+    /// what it is rewritten to is text again. In a batch, each conversation is asked about.
+    #[event(reply = crate::Decision<Vec<Message>, LlmResult>)]
+    #[non_exhaustive]
+    pub struct LlmRequest<'a> {
+        /// Which model.
+        pub serialized: Option<&'a Serialized>,
+        /// What it is asked.
+        pub messages: &'a [Message],
+        /// How the call is made.
+        pub params: Option<&'a ModelParams>,
+    }
+}
+
+impl<'a> events::LlmNewToken<'a> {
+    /// A token that nothing came with.
+    pub(crate) fn of_text(token: &'a str) -> Self {
+        let (chunk, choice) = (None, 0);
+        Self {
+            token,
+            chunk,
+            choice,
+        }
     }
 }
 

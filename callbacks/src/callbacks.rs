@@ -10,14 +10,19 @@ use serde_json::Value;
 
 use crate::ambient;
 use crate::argument::Payload;
-use crate::delivery::{Entry, Place, Reach, Registry, Sequencer, Site, emit, flush, places};
+use crate::delivery::{
+    Asked, Entry, Place, Reach, Registry, Sequencer, Site, ask, emit, flush, places,
+};
 use crate::events::{CustomEvent, Events};
 use crate::handler::{Handler, Queue, handler};
 use crate::info::Labels;
 use crate::payload::{Message, ModelParams, RunKind, Serialized};
 use crate::record::{Record, Recording, Sink};
 use crate::runs::{Inputs, Messages, Node, Prompts, Query, Start, ToolInput};
-use crate::{EmitError, Event, EventSet, FlushReport, Interests, RunInfo};
+use crate::{
+    BlockingCallbacks, DecisionEvent, EmitError, Event, EventSet, FlushReport, Interests, NoReply,
+    RunInfo,
+};
 
 /// Handlers of any number of event sets, with tags, metadata, and a place in the tree of runs.
 ///
@@ -256,6 +261,12 @@ impl Callbacks {
         ambient::scope(inner.map(|inner| inner as _), future)
     }
 
+    /// Calls the function with this value as the current one.
+    pub(crate) fn call_in_scope<R>(&self, call: impl FnOnce() -> R) -> R {
+        let inner = self.inner.clone();
+        ambient::call_in(inner.map(|inner| inner as _), call)
+    }
+
     fn merged(&self, other: &Self, reach: Reach) -> Self {
         match &other.inner {
             Some(other) => self.change(|registry| registry.merged(&other.registry, reach)),
@@ -334,7 +345,7 @@ impl Callbacks {
     /// # Errors
     ///
     /// [`EmitError::RunClosed`] if the run that this value belongs to is over.
-    pub fn emit<'a, E: Event + 'a>(
+    pub fn emit<'a, E: Event<Reply: NoReply> + 'a>(
         &'a self,
         event: E,
     ) -> impl Future<Output = Result<(), EmitError>> + Send + 'a {
@@ -370,6 +381,59 @@ impl Callbacks {
         }
         let data = &*data.into_cow();
         self.emit(CustomEvent { name, data }).await
+    }
+
+    /// Asks the handlers of a decision event of any set, in the run that this value belongs to,
+    /// otherwise outside any run: one after another, in the order of their registration, until one
+    /// settles it. If nobody listens, the answer is [`go_on`](crate::Reply::go_on).
+    ///
+    /// Inside a callback nothing can be waited for: there the answer is a
+    /// [`stop`](crate::Reply::stop). See [`Reply`](crate::Reply) for an example.
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::RunClosed`] if the run that this value belongs to is over. What goes wrong in a
+    /// handler is no error, but a [`stop`](crate::Reply::stop).
+    pub async fn ask<E: DecisionEvent>(&self, event: E) -> Result<E::Reply, EmitError> {
+        Ok(self.asked(event).await?.reply())
+    }
+
+    /// Like [`ask`](Self::ask), and gives back the event as the answers left it: for replies that
+    /// rewrite it.
+    ///
+    /// # Errors
+    ///
+    /// See [`ask`](Self::ask).
+    pub async fn ask_to_rewrite<E: DecisionEvent>(
+        &self,
+        event: E,
+    ) -> Result<(E::Reply, E::Owned), EmitError> {
+        Ok(self.asked(event).await?.reply_and_event(&event))
+    }
+
+    async fn asked<E: DecisionEvent>(&self, event: E) -> Result<Asked<E>, EmitError> {
+        let inner = self.inner.as_deref();
+        match inner.filter(|inner| inner.registry.wants::<E>()) {
+            Some(inner) => ask(&inner.place(), event).await,
+            None => Ok(Asked::nobody()),
+        }
+    }
+
+    /// The same handlers, tags and metadata, for code that waits with its thread.
+    ///
+    /// ```
+    /// use callbacks::{Callbacks, LlmResult, Serialized};
+    ///
+    /// static MODEL: Serialized = Serialized::new("MyModel");
+    ///
+    /// let callbacks = Callbacks::new().blocking();
+    /// let run = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]).start()?;
+    /// run.new_token("Because")?;
+    /// run.end(|| LlmResult::from_text("Because"))?;
+    /// # Ok::<(), callbacks::EmitError>(())
+    /// ```
+    pub fn blocking(&self) -> BlockingCallbacks {
+        BlockingCallbacks::new(self.clone())
     }
 
     /// Starts a call of a text model. In a batch, each prompt is a run of its own.

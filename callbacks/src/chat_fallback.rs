@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::events::{AnyEvent, ChatModelStart, Events, LlmStart};
-use crate::handler::Outcome;
+use crate::handler::{Answer, Outcome};
 use crate::payload::buffer_string;
 use crate::{BoxFuture, Deliver, Event, Interests, Run};
 
@@ -92,5 +92,17 @@ impl Deliver<Events> for ChatFallback {
             }),
             event => self.0.deliver_async(run, event),
         }
+    }
+
+    fn ask(&self, run: &Run<'_>, event: &AnyEvent<'_>) -> Answer<Events> {
+        self.0.ask(run, event)
+    }
+
+    fn ask_async<'a, 'e: 'a>(
+        &'a self,
+        run: &'a Run<'e>,
+        event: &'a AnyEvent<'e>,
+    ) -> BoxFuture<'a, Answer<Events>> {
+        self.0.ask_async(run, event)
     }
 }

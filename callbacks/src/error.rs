@@ -20,7 +20,21 @@ pub enum EmitError {
         /// What it failed with: its error, its panic, or that it took too long.
         source: BoxError,
     },
+    /// A handler of a decision event stopped the run, or failed to answer. (Or it rewrote what the run
+    /// was to do, or answered for it, where the framework did not ask: see [`Start::ask`](crate::Start::ask).)
+    /// Those who saw the run start have seen it end, with an error of kind
+    /// [`Stopped`](crate::ErrorKind::Stopped).
+    #[error("a callback handler stopped the run: {reason}")]
+    Stopped {
+        /// Why.
+        reason: String,
+    },
     /// The run is over: it was closed together with a run around it. Nothing was delivered.
     #[error("the run is closed; end a run after the runs that were started in it")]
     RunClosed,
+    /// A blocking call waited for a minute in which nothing happened, on the thread of a
+    /// current-thread runtime: what it waits for is up to a task of that runtime, which stands still
+    /// meanwhile. Await there, or block in `spawn_blocking`.
+    #[error("blocked the thread that would have to go on; `await` there, or use `spawn_blocking`")]
+    WouldDeadlock,
 }

@@ -147,6 +147,19 @@ impl RunInfo {
         }))
     }
 
+    /// The same run, started now.
+    pub(crate) fn restarted(&self) -> Self {
+        let Facts {
+            kind,
+            name,
+            labels,
+            parent,
+            ..
+        } = &*self.0;
+        let (name, labels, parent) = (name.clone(), labels.clone(), parent.clone());
+        Self::new(Some(self.id()), *kind, name, labels, parent)
+    }
+
     /// The empty run, in which events outside any run are emitted.
     pub(crate) fn outside(labels: Arc<Labels>) -> Self {
         let kind = RunKind::Custom("none");

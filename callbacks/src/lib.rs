@@ -2,9 +2,11 @@
 
 mod ambient;
 mod argument;
+mod blocking;
 mod builtin;
 mod callbacks;
 mod chat_fallback;
+mod decision;
 mod delivery;
 mod error;
 mod handler;
@@ -19,13 +21,15 @@ mod set;
 pub mod testing;
 
 pub use argument::{IntoMessages, Payload};
+pub use blocking::BlockingCallbacks;
 pub use builtin::events;
 pub use callbacks::Callbacks;
+pub use decision::{Decision, Reply};
 pub use delivery::{FlushReport, HandlerReport};
 pub use error::EmitError;
 pub use handler::{
-    BoxError, BoxFuture, Configured, Deliver, DeliverMut, Exclusive, Handler, IntoOutcome, OnFull,
-    Outcome, Queue, Registered, handler,
+    Answer, BoxError, BoxFuture, Configured, Deliver, DeliverMut, Exclusive, Handler, IntoOutcome,
+    OnFull, Outcome, Queue, Registered, handler,
 };
 pub use info::{ParseRunIdError, Run, RunId, RunInfo};
 pub use interests::Interests;
@@ -37,10 +41,11 @@ pub use payload::{
 };
 pub use record::Record;
 pub use runs::{
-    Chain, ChainRun, Failing, Inputs, Kind, Llm, LlmRun, Messages, Opening, Prompts, Query,
-    Retriever, RetrieverRun, RunGuard, Start, Starting, Tool, ToolInput, ToolRun,
+    Asked, Asking, Async, Blocking, Chain, ChainRun, Deciding, Failing, Flavour, Inputs, Kind, Llm,
+    LlmRun, Messages, Opening, Prompts, Query, Retriever, RetrieverRun, RunGuard, Start, Starting,
+    Tool, ToolInput, ToolRun,
 };
-pub use set::{Event, EventSet};
+pub use set::{DecisionEvent, Event, EventSet, NoReply};
 
 /// What generated code names.
 #[doc(hidden)]
@@ -48,8 +53,14 @@ pub mod __private {
     pub use callbacks_macros::expand_handler;
     pub use serde;
 
+    /// The answer to `E` of a handler that has nothing against it.
+    #[must_use]
+    pub fn go_on<E: crate::DecisionEvent>() -> E::Reply {
+        crate::Reply::go_on()
+    }
+
     pub use crate::{
-        BoxError, BoxFuture, Deliver, DeliverMut, Event, EventSet, Exclusive, Handler, Interests,
-        IntoOutcome, Outcome, Registered, Run, handler::Shared,
+        Answer, BoxError, BoxFuture, Deliver, DeliverMut, Event, EventSet, Exclusive, Handler,
+        Interests, IntoOutcome, Outcome, Registered, Run, handler::Shared,
     };
 }

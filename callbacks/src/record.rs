@@ -222,7 +222,8 @@ impl<S: EventSet> Deliver<S> for Recording {
     }
 
     fn interests(&self) -> Interests {
-        Interests::ALL
+        // A stream cannot answer.
+        Interests::ALL.without(S::DECISIONS)
     }
 
     fn async_interests(&self) -> Interests {

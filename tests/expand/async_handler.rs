@@ -35,9 +35,9 @@ impl shop::AsyncCallbackHandler for Saver {
             let run: &Run<'_> = run;
             <io::Result<
                 (),
-            > as shop::__private::IntoOutcome>::into_outcome(
-                Self::on_sold(self, item, run).await,
-            )
+            > as shop::__private::IntoOutcome<
+                (),
+            >>::into_outcome(Self::on_sold(self, item, run).await)
         })
     }
 }

@@ -18,7 +18,9 @@ pub mod shop {
     impl ::callbacks::EventSet for Events {
         type Ref<'a> = AnyEvent<'a>;
         type Owned = owned::AnyEvent;
+        type Reply = ::core::convert::Infallible;
         const METHODS: &'static [&'static str] = &["on_sold", "on_tick"];
+        const DECISIONS: ::callbacks::Interests = ::callbacks::Interests::of(&[]);
         fn index(event: &AnyEvent<'_>) -> u32 {
             match event {
                 AnyEvent::Sold(_) => 0u32,
@@ -61,19 +63,63 @@ pub mod shop {
     #[allow(deprecated)]
     impl ::callbacks::Event for Sold<'_> {
         type Set = Events;
+        type At<'event> = Sold<'event>;
+        type Reply = ();
         const INDEX: u32 = 0u32;
         const NAME: &'static str = "Sold";
         fn view(&self) -> AnyEvent<'_> {
             AnyEvent::Sold(*self)
         }
+        fn of<'view, 'event>(
+            any: &'view AnyEvent<'event>,
+        ) -> ::core::option::Option<&'view Self::At<'event>>
+        where
+            'event: 'view,
+        {
+            match any {
+                AnyEvent::Sold(event) => ::core::option::Option::Some(event),
+                #[allow(unreachable_patterns)]
+                _ => ::core::option::Option::None,
+            }
+        }
+        fn any_reply(
+            reply: Self::Reply,
+        ) -> ::core::option::Option<<Events as ::callbacks::EventSet>::Reply> {
+            {
+                let () = reply;
+                ::core::option::Option::None
+            }
+        }
     }
     #[allow(deprecated)]
     impl ::callbacks::Event for Tick {
         type Set = Events;
+        type At<'event> = Tick;
+        type Reply = ();
         const INDEX: u32 = 1u32;
         const NAME: &'static str = "Tick";
         fn view(&self) -> AnyEvent<'_> {
             AnyEvent::Tick(*self)
+        }
+        fn of<'view, 'event>(
+            any: &'view AnyEvent<'event>,
+        ) -> ::core::option::Option<&'view Self::At<'event>>
+        where
+            'event: 'view,
+        {
+            match any {
+                AnyEvent::Tick(event) => ::core::option::Option::Some(event),
+                #[allow(unreachable_patterns)]
+                _ => ::core::option::Option::None,
+            }
+        }
+        fn any_reply(
+            reply: Self::Reply,
+        ) -> ::core::option::Option<<Events as ::callbacks::EventSet>::Reply> {
+            {
+                let () = reply;
+                ::core::option::Option::None
+            }
         }
     }
     /// Handles the events of this set with plain methods, one for each event.

@@ -11,12 +11,14 @@ use crate::diagnostics::Diagnostics;
 const MAX_EVENTS: usize = 64;
 
 /// What the set itself puts into the module.
-const TAKEN: [&str; 5] = [
+const TAKEN: [&str; 7] = [
     "Events",
     "AnyEvent",
+    "AnyReply",
     "ByHand",
     "CallbackHandler",
     "AsyncCallbackHandler",
+    "ExclusiveCallbackHandler",
 ];
 
 /// Names of handler parameters with a meaning of their own.
@@ -79,6 +81,12 @@ fn check_event(event: &Event, rules: &Rules, errors: &Diagnostics) {
             ),
         );
     }
+    if let Some(misread) = &event.misread {
+        errors.report(misread);
+    }
+    if let Some(reply) = &event.reply {
+        check_reply(reply, errors);
+    }
     for param in generics.type_params() {
         errors.error(
             param,
@@ -133,6 +141,17 @@ fn check_event(event: &Event, rules: &Rules, errors: &Diagnostics) {
 
 fn is_taken(event: &Event) -> bool {
     TAKEN.iter().any(|taken| event.item.ident == taken)
+}
+
+fn check_reply(reply: &Type, errors: &Diagnostics) {
+    let mut lifetimes = Lifetimes::default();
+    lifetimes.visit_type(reply);
+    if lifetimes.borrows {
+        errors.error(
+            reply,
+            "a reply outlives the event that it answers, so it cannot borrow: use a type that owns what it holds",
+        );
+    }
 }
 
 fn check_copied(ty: &Type, rules: &Rules, errors: &Diagnostics) {

@@ -2,6 +2,7 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::Path;
 
 use super::model::{Event, Set};
 use super::owned::{self, owned};
@@ -22,6 +23,7 @@ pub(crate) fn expand(set: &Set, place: &str) -> TokenStream {
     let structs = events.iter().map(|event| &event.item);
     let marker = marker(set);
     let any_event = any_event(set);
+    let any_reply = any_reply(set);
     let event_impls = events
         .iter()
         .zip(0u32..)
@@ -40,6 +42,7 @@ pub(crate) fn expand(set: &Set, place: &str) -> TokenStream {
             )*
             #marker
             #any_event
+            #any_reply
             #(#event_impls)*
             #traits
             #by_hand
@@ -55,6 +58,16 @@ impl Set {
         let borrows = self.events.iter().any(|event| event.lifetime.is_some());
         borrows.then(|| quote!(<#lifetime>))
     }
+
+    /// The decision events, with their indices.
+    fn decisions(&self) -> impl Iterator<Item = (&Event, u32)> {
+        let numbered = self.events.iter().zip(0u32..);
+        numbered.filter(|(event, _)| event.reply.is_some())
+    }
+
+    fn has_decisions(&self) -> bool {
+        self.decisions().next().is_some()
+    }
 }
 
 impl Event {
@@ -63,6 +76,22 @@ impl Event {
         let name = self.name();
         let generics = self.lifetime.as_ref().map(|_| quote!(<#lifetime>));
         quote!(#name #generics)
+    }
+
+    /// `Verdict`, or `()` if it is no decision event.
+    fn reply(&self) -> TokenStream {
+        self.reply
+            .as_ref()
+            .map_or_else(|| quote!(()), |reply| quote!(#reply))
+    }
+
+    /// What a handler answers that does nothing.
+    fn go_on(&self, krate: &Path) -> TokenStream {
+        if self.reply.is_none() {
+            return quote!(());
+        }
+        let ty = self.ty(&quote!('_));
+        quote!(#krate::__private::go_on::<#ty>())
     }
 }
 
@@ -74,6 +103,12 @@ fn marker(set: &Set) -> TokenStream {
     let indices = (0u32..).take(names.len());
     let make_owned = set.events.iter().map(owned::own);
     let borrow = set.events.iter().map(owned::view);
+    let reply = if set.has_decisions() {
+        quote!(AnyReply)
+    } else {
+        quote!(::core::convert::Infallible)
+    };
+    let decisions = set.decisions().map(|(_, index)| index);
     let adapt = set.args.adapt.as_ref().map(|adapt| {
         quote! {
             fn adapt(
@@ -96,7 +131,9 @@ fn marker(set: &Set) -> TokenStream {
         impl #krate::EventSet for Events {
             type Ref<'a> = AnyEvent #view;
             type Owned = owned::AnyEvent;
+            type Reply = #reply;
             const METHODS: &'static [&'static str] = &[#(#methods),*];
+            const DECISIONS: #krate::Interests = #krate::Interests::of(&[#(#decisions),*]);
 
             fn index(event: &AnyEvent #elided) -> u32 {
                 match event {
@@ -138,20 +175,124 @@ fn any_event(set: &Set) -> TokenStream {
     }
 }
 
+/// The answers to all decision events of the set.
+fn any_reply(set: &Set) -> Option<TokenStream> {
+    let names = set.decisions().map(|(event, _)| event.name());
+    let names = names.collect::<Vec<_>>();
+    let replies = set.decisions().map(|(event, _)| event.reply());
+    let docs = names
+        .iter()
+        .map(|name| format!(" An answer to [`{name}`]."));
+    set.has_decisions().then(|| {
+        quote! {
+            /// An answer to any decision event of this set.
+            #[non_exhaustive]
+            pub enum AnyReply {
+                #(#[doc = #docs] #names(#replies)),*
+            }
+
+            impl ::core::fmt::Debug for AnyReply {
+                fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
+                    f.write_str(match self {
+                        #(Self::#names(_) => ::core::stringify!(#names),)*
+                    })
+                }
+            }
+        }
+    })
+}
+
 fn event_impl(set: &Set, event: &Event, index: u32) -> TokenStream {
     let krate = &set.args.krate;
-    let (name, ty) = (event.name(), event.ty(&quote!('_)));
+    let (name, ty, at) = (
+        event.name(),
+        event.ty(&quote!('_)),
+        event.ty(&quote!('event)),
+    );
     let text = name.to_string();
     let elided = set.generics(&quote!('_));
+    let view = set.generics(&quote!('event));
+    let reply = event.reply();
+    let any_reply = match event.reply {
+        Some(_) => quote!(::core::option::Option::Some(AnyReply::#name(reply))),
+        None => quote! {{
+            let () = reply;
+            ::core::option::Option::None
+        }},
+    };
+    let decision = event.reply.as_ref().map(|_| decision_impl(set, event));
     quote! {
         #[allow(deprecated)]
         impl #krate::Event for #ty {
             type Set = Events;
+            type At<'event> = #at;
+            type Reply = #reply;
             const INDEX: u32 = #index;
             const NAME: &'static str = #text;
 
             fn view(&self) -> AnyEvent #elided {
                 AnyEvent::#name(*self)
+            }
+
+            fn of<'view, 'event>(
+                any: &'view AnyEvent #view,
+            ) -> ::core::option::Option<&'view Self::At<'event>>
+            where
+                'event: 'view,
+            {
+                match any {
+                    AnyEvent::#name(event) => ::core::option::Option::Some(event),
+                    #[allow(unreachable_patterns)]
+                    _ => ::core::option::Option::None,
+                }
+            }
+
+            fn any_reply(
+                reply: Self::Reply,
+            ) -> ::core::option::Option<<Events as #krate::EventSet>::Reply> {
+                #any_reply
+            }
+        }
+        #decision
+    }
+}
+
+fn decision_impl(set: &Set, event: &Event) -> TokenStream {
+    let krate = &set.args.krate;
+    let own = owned::own(event);
+    let (name, ty) = (event.name(), event.ty(&quote!('_)));
+    quote! {
+        #[allow(deprecated)]
+        impl #krate::DecisionEvent for #ty {
+            type Owned = owned::#name;
+
+            fn to_twin(&self) -> owned::#name {
+                let event = self;
+                #own
+            }
+
+            fn into_twin(any: owned::AnyEvent) -> ::core::option::Option<owned::#name> {
+                match any {
+                    owned::AnyEvent::#name(event) => ::core::option::Option::Some(event),
+                    #[allow(unreachable_patterns)]
+                    _ => ::core::option::Option::None,
+                }
+            }
+
+            fn twin(any: &mut owned::AnyEvent) -> ::core::option::Option<&mut owned::#name> {
+                match any {
+                    owned::AnyEvent::#name(event) => ::core::option::Option::Some(event),
+                    #[allow(unreachable_patterns)]
+                    _ => ::core::option::Option::None,
+                }
+            }
+
+            fn reply(any: AnyReply) -> ::core::option::Option<Self::Reply> {
+                match any {
+                    AnyReply::#name(reply) => ::core::option::Option::Some(reply),
+                    #[allow(unreachable_patterns)]
+                    _ => ::core::option::Option::None,
+                }
             }
         }
     }
@@ -161,6 +302,7 @@ fn traits(set: &Set) -> TokenStream {
     let krate = &set.args.krate;
     let methods = set.events.iter().map(|event| {
         let (doc, method, ty) = (method_doc(event), &event.method, event.ty(&quote!('_)));
+        let (reply, go_on) = (event.reply(), event.go_on(krate));
         quote! {
             #doc
             #[allow(deprecated)]
@@ -168,9 +310,9 @@ fn traits(set: &Set) -> TokenStream {
                 &self,
                 event: &#ty,
                 run: &#krate::Run<'_>,
-            ) -> ::core::result::Result<(), #krate::BoxError> {
+            ) -> ::core::result::Result<#reply, #krate::BoxError> {
                 let _ = (event, run);
-                ::core::result::Result::Ok(())
+                ::core::result::Result::Ok(#go_on)
             }
         }
     });
@@ -179,6 +321,7 @@ fn traits(set: &Set) -> TokenStream {
         let ty = event.ty(&quote!('fields));
         let fields = event.lifetime.as_ref().map(|_| quote!('fields,));
         let outlives = event.lifetime.as_ref().map(|_| quote!('fields: 'future,));
+        let (reply, go_on) = (event.reply(), event.go_on(krate));
         quote! {
             #doc
             #[allow(deprecated)]
@@ -186,7 +329,7 @@ fn traits(set: &Set) -> TokenStream {
                 &'this self,
                 event: &'event #ty,
                 run: &'run #krate::Run<'info>,
-            ) -> #krate::BoxFuture<'future, ::core::result::Result<(), #krate::BoxError>>
+            ) -> #krate::BoxFuture<'future, ::core::result::Result<#reply, #krate::BoxError>>
             where
                 'this: 'future,
                 'event: 'future,
@@ -196,12 +339,13 @@ fn traits(set: &Set) -> TokenStream {
                 Self: 'future,
             {
                 let _ = (event, run);
-                ::std::boxed::Box::pin(::core::future::ready(::core::result::Result::Ok(())))
+                ::std::boxed::Box::pin(::core::future::ready(::core::result::Result::Ok(#go_on)))
             }
         }
     });
     let exclusive_methods = set.events.iter().map(|event| {
         let (doc, method, ty) = (method_doc(event), &event.method, event.ty(&quote!('_)));
+        let (reply, go_on) = (event.reply(), event.go_on(krate));
         quote! {
             #doc
             #[allow(deprecated)]
@@ -209,9 +353,9 @@ fn traits(set: &Set) -> TokenStream {
                 &mut self,
                 event: &#ty,
                 run: &#krate::Run<'_>,
-            ) -> ::core::result::Result<(), #krate::BoxError> {
+            ) -> ::core::result::Result<#reply, #krate::BoxError> {
                 let _ = (event, run);
-                ::core::result::Result::Ok(())
+                ::core::result::Result::Ok(#go_on)
             }
         }
     });
@@ -253,10 +397,11 @@ fn traits(set: &Set) -> TokenStream {
 /// The docs of the event are the docs of its handler method.
 fn method_doc(event: &Event) -> TokenStream {
     let docs = event.attrs("doc");
-    let note = format!(
-        " Called for every [`{}`]. Default: does nothing.",
-        event.name()
-    );
+    let (name, default) = match event.reply {
+        Some(_) => (event.name(), "has no objection"),
+        None => (event.name(), "does nothing"),
+    };
+    let note = format!(" Called for every [`{name}`]. Default: {default}.");
     quote!(#(#docs)* #[doc = ""] #[doc = #note])
 }
 
@@ -264,6 +409,21 @@ fn by_hand(set: &Set) -> TokenStream {
     let krate = &set.args.krate;
     let elided = set.generics(&quote!('_));
     let view = set.generics(&quote!('e));
+    let asks = set.has_decisions().then(|| {
+        quote! {
+            fn ask(&self, run: &#krate::Run<'_>, event: &AnyEvent #elided) -> #krate::Answer<Events> {
+                __private::ask(&self.0, run, event)
+            }
+
+            fn ask_async<'a, 'e: 'a>(
+                &'a self,
+                run: &'a #krate::Run<'e>,
+                event: &'a AnyEvent #view,
+            ) -> #krate::BoxFuture<'a, #krate::Answer<Events>> {
+                __private::ask_async(&self.0, run, event)
+            }
+        }
+    });
     quote! {
         /// Registers a type that implements [`CallbackHandler`] and [`AsyncCallbackHandler`] by
         /// hand.
@@ -302,6 +462,8 @@ fn by_hand(set: &Set) -> TokenStream {
             ) -> #krate::BoxFuture<'a, #krate::Outcome> {
                 __private::deliver_async(&self.0, run, event)
             }
+
+            #asks
         }
 
         impl<T> #krate::Handler<Events> for ByHand<T>
@@ -325,12 +487,36 @@ fn private(set: &Set, place: &str) -> TokenStream {
     let table = table(set, place);
     let krate = &set.args.krate;
     let (elided, view) = (set.generics(&quote!('_)), set.generics(&quote!('e)));
-    let names = set.events.iter().map(Event::name).collect::<Vec<_>>();
-    let methods = set
-        .events
-        .iter()
-        .map(|event| &event.method)
-        .collect::<Vec<_>>();
+    let arms = |of: &TokenStream| {
+        let arm = |event: &Event| {
+            let (name, method) = (event.name(), &event.method);
+            let call = quote!(super::#of::#method(handler, event, run));
+            // Where a decision event is only told of, its answer is not asked for.
+            let call = match event.reply {
+                Some(_) => quote!(::core::result::Result::map(#call, ::core::mem::drop)),
+                None => call,
+            };
+            quote!(super::AnyEvent::#name(event) => #call,)
+        };
+        set.events.iter().map(arm).collect::<TokenStream>()
+    };
+    let async_arms = set.events.iter().map(|event| {
+        let (name, method) = (event.name(), &event.method);
+        let call = quote!(super::AsyncCallbackHandler::#method(handler, event, run));
+        let call = match event.reply {
+            Some(_) => quote! {{
+                let answered = #call;
+                ::std::boxed::Box::pin(async move {
+                    ::core::result::Result::map(answered.await, ::core::mem::drop)
+                })
+            }},
+            None => call,
+        };
+        quote!(super::AnyEvent::#name(event) => #call,)
+    });
+    let plain = arms(&quote!(CallbackHandler));
+    let exclusive = arms(&quote!(ExclusiveCallbackHandler));
+    let asks = set.has_decisions().then(|| asks(set));
     quote! {
         /// What generated code needs, at the end of whatever path leads to this set.
         #[doc(hidden)]
@@ -344,13 +530,7 @@ fn private(set: &Set, place: &str) -> TokenStream {
                 run: &#krate::Run<'_>,
                 event: &super::AnyEvent #elided,
             ) -> #krate::Outcome {
-                match event {
-                    #(
-                        super::AnyEvent::#names(event) => {
-                            super::CallbackHandler::#methods(handler, event, run)
-                        }
-                    )*
-                }
+                match event { #plain }
             }
 
             pub fn deliver_mut<H: super::ExclusiveCallbackHandler>(
@@ -358,13 +538,7 @@ fn private(set: &Set, place: &str) -> TokenStream {
                 run: &#krate::Run<'_>,
                 event: &super::AnyEvent #elided,
             ) -> #krate::Outcome {
-                match event {
-                    #(
-                        super::AnyEvent::#names(event) => {
-                            super::ExclusiveCallbackHandler::#methods(handler, event, run)
-                        }
-                    )*
-                }
+                match event { #exclusive }
             }
 
             pub fn deliver_async<'a, 'e: 'a, H: super::AsyncCallbackHandler>(
@@ -372,13 +546,81 @@ fn private(set: &Set, place: &str) -> TokenStream {
                 run: &'a #krate::Run<'e>,
                 event: &'a super::AnyEvent #view,
             ) -> #krate::BoxFuture<'a, #krate::Outcome> {
-                match event {
-                    #(
-                        super::AnyEvent::#names(event) => {
-                            super::AsyncCallbackHandler::#methods(handler, event, run)
-                        }
-                    )*
+                match event { #(#async_arms)* }
+            }
+
+            #asks
+        }
+    }
+}
+
+/// Calls the methods for the decision events, for their answers.
+fn asks(set: &Set) -> TokenStream {
+    let krate = &set.args.krate;
+    let (elided, view) = (set.generics(&quote!('_)), set.generics(&quote!('e)));
+    let arms = |of: &TokenStream, answer: &dyn Fn(TokenStream) -> TokenStream| {
+        let arm = |(event, _): (&Event, u32)| {
+            let (name, method) = (event.name(), &event.method);
+            let answer = answer(quote!(super::AnyReply::#name(reply)));
+            quote! {
+                super::AnyEvent::#name(event) => {
+                    let answered = super::#of::#method(handler, event, run);
+                    #answer
                 }
+            }
+        };
+        set.decisions().map(arm).collect::<TokenStream>()
+    };
+    let at_once = |reply| {
+        quote! {
+            ::core::result::Result::map(answered, |reply| ::core::option::Option::Some(#reply))
+        }
+    };
+    let plain = arms(&quote!(CallbackHandler), &at_once);
+    let exclusive = arms(&quote!(ExclusiveCallbackHandler), &at_once);
+    let futures = arms(&quote!(AsyncCallbackHandler), &|reply| {
+        quote! {
+            ::std::boxed::Box::pin(async move {
+                let answered = answered.await;
+                ::core::result::Result::map(answered, |reply| ::core::option::Option::Some(#reply))
+            })
+        }
+    });
+    let nothing = quote!(::core::result::Result::Ok(::core::option::Option::None));
+    quote! {
+        pub fn ask<H: super::CallbackHandler>(
+            handler: &H,
+            run: &#krate::Run<'_>,
+            event: &super::AnyEvent #elided,
+        ) -> #krate::Answer<super::Events> {
+            match event {
+                #plain
+                #[allow(unreachable_patterns)]
+                _ => #nothing,
+            }
+        }
+
+        pub fn ask_mut<H: super::ExclusiveCallbackHandler>(
+            handler: &mut H,
+            run: &#krate::Run<'_>,
+            event: &super::AnyEvent #elided,
+        ) -> #krate::Answer<super::Events> {
+            match event {
+                #exclusive
+                #[allow(unreachable_patterns)]
+                _ => #nothing,
+            }
+        }
+
+        pub fn ask_async<'a, 'e: 'a, H: super::AsyncCallbackHandler>(
+            handler: &'a H,
+            run: &'a #krate::Run<'e>,
+            event: &'a super::AnyEvent #view,
+        ) -> #krate::BoxFuture<'a, #krate::Answer<super::Events>> {
+            match event {
+                #futures
+                #[allow(unreachable_patterns)]
+                _ => ::std::boxed::Box::pin(::core::future::ready(#nothing)),
             }
         }
     }

@@ -4,11 +4,11 @@ use proc_macro2::TokenStream;
 use quote::format_ident;
 use syn::ext::IdentExt;
 use syn::{
-    AttrStyle, Attribute, GenericArgument, Ident, Item, ItemMod, ItemStruct, Lifetime,
+    AttrStyle, Attribute, GenericArgument, Ident, Item, ItemMod, ItemStruct, Lifetime, Meta,
     PathArguments, Type, Visibility,
 };
 
-use crate::arguments::EventsArgs;
+use crate::arguments::{EventArgs, EventsArgs};
 use crate::names::handler_method;
 
 /// A module of events.
@@ -31,6 +31,10 @@ pub(crate) struct Event {
     /// What its fields are borrowed for.
     pub(crate) lifetime: Option<Lifetime>,
     pub(crate) fields: Vec<Field>,
+    /// What its handlers answer, if it is a decision event.
+    pub(crate) reply: Option<Type>,
+    /// What is wrong with its `#[event(..)]`.
+    pub(crate) misread: Option<syn::Error>,
 }
 
 pub(crate) struct Field {
@@ -87,7 +91,13 @@ impl Set {
 }
 
 impl Event {
-    fn new(item: ItemStruct) -> Self {
+    fn new(mut item: ItemStruct) -> Self {
+        let own = |attr: &mut Attribute| attr.path().is_ident("event");
+        let own: Vec<_> = item.attrs.extract_if(.., own).collect();
+        let (reply, misread) = match reply(&own) {
+            Ok(reply) => (reply, None),
+            Err(misread) => (None, Some(misread)),
+        };
         let method = format_ident!(
             "{}",
             handler_method(&item.ident.unraw().to_string()),
@@ -114,6 +124,8 @@ impl Event {
             method,
             lifetime,
             fields,
+            reply,
+            misread,
         }
     }
 
@@ -126,6 +138,29 @@ impl Event {
             .attrs
             .iter()
             .filter(move |attr| attr.path().is_ident(name))
+    }
+}
+
+/// What `#[event(..)]` says.
+fn reply(attrs: &[Attribute]) -> syn::Result<Option<Type>> {
+    let (attr, others) = match attrs {
+        [] => return Ok(None),
+        [attr, others @ ..] => (attr, others),
+    };
+    if let Some(other) = others.first() {
+        let message = "`#[event]` is there already: write it once";
+        return Err(syn::Error::new_spanned(other, message));
+    }
+    let reply = match &attr.meta {
+        Meta::List(list) => EventArgs::parse(list.tokens.clone())?.reply,
+        _ => None,
+    };
+    match reply {
+        Some(reply) => Ok(Some(reply)),
+        None => Err(syn::Error::new_spanned(
+            attr,
+            "`#[event]` says nothing here: write `#[event(reply = Type)]`, or leave it out",
+        )),
     }
 }
 

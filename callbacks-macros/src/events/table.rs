@@ -23,7 +23,8 @@ pub(super) fn table(set: &Set, place: &str) -> TokenStream {
         let fields = event.fields.iter().map(|field| &field.name);
         let lifetime = event.lifetime.as_ref().map(|_| quote!('_));
         let deprecated = event.attrs("deprecated");
-        quote!(#(#deprecated)* #method = #ty [#lifetime] { #(#fields),* })
+        let reply = event.reply.as_ref().map(|reply| quote!(-> #reply));
+        quote!(#(#deprecated)* #method = #ty [#lifetime] { #(#fields),* } #reply)
     });
     let public = matches!(vis, Visibility::Public(_));
     let export = public.then(|| quote!(#[macro_export]));

@@ -3,7 +3,9 @@
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
-use syn::{FnArg, GenericParam, Ident, Pat, PatType, ReceiverKind, Safety, Signature, Type};
+use syn::{
+    FnArg, GenericParam, Ident, Pat, PatType, ReceiverKind, ReturnType, Safety, Signature, Type,
+};
 
 use super::signatures::Method;
 use super::table::{Input, Row};
@@ -56,6 +58,7 @@ pub(crate) fn check<'a>(
     };
     check_shape(sig, errors);
     check_exclusive(sig, input, errors);
+    check_answer(sig, row, errors);
     let params = sig
         .inputs
         .iter()
@@ -184,6 +187,35 @@ fn check_exclusive(sig: &Signature, input: &Input, errors: &Diagnostics) {
             "a handler with a method that takes `&mut self` has no async methods: take `&self` in all of them, or leave `async` out",
         );
     }
+}
+
+/// A method for a decision event has an answer. Which, rustc sees to.
+fn check_answer(sig: &Signature, row: &Row, errors: &Diagnostics) {
+    if let (Some(reply), ReturnType::Default) = (&row.reply, &sig.output) {
+        let (name, reply) = (&sig.ident, shown(reply));
+        errors.error(
+            name,
+            format!("`{name}` is asked for a decision, but returns nothing: write `fn {name}(..) -> {reply}`"),
+        );
+    }
+}
+
+/// A type as a user would write it who has it imported.
+fn shown(ty: &Type) -> String {
+    let mut ty = ty.clone();
+    if let Type::Path(path) = &mut ty {
+        path.path.leading_colon = None;
+        if let Some(last) = path.path.segments.pop() {
+            path.path.segments.clear();
+            path.path.segments.push(last);
+        }
+    }
+    let spaced = ty.to_token_stream().to_string();
+    spaced
+        .replace(" <", "<")
+        .replace("< ", "<")
+        .replace(" >", ">")
+        .replace(" ,", ",")
 }
 
 pub(crate) fn no_methods(input: &Input, errors: &Diagnostics) {

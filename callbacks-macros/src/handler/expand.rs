@@ -43,6 +43,7 @@ fn shared(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
     let (futures, plain): (Vec<_>, Vec<_>) = methods
         .iter()
         .partition(|checked| checked.method.sig.asyncness.is_some());
+    let asks = asks(events, &private, &plain, &futures);
     let interests = interests(&plain, events, &private);
     let async_interests = self::interests(&futures, events, &private);
     let plain = plain
@@ -81,6 +82,8 @@ fn shared(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
         ) -> #private::BoxFuture<'a, #private::Outcome> {
             #private::deliver_async(self, run, event)
         }
+
+        #asks
     };
     let register = quote!(#private::Registered::new(::std::sync::Arc::new(self)));
     let delivery = quote!(Self);
@@ -96,11 +99,60 @@ fn shared(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
     ]
 }
 
+/// Asks the handler for its answers, if it has methods for decision events.
+fn asks(
+    events: &Path,
+    private: &TokenStream,
+    plain: &[&Checked<'_>],
+    futures: &[&Checked<'_>],
+) -> TokenStream {
+    let plain = decides(plain).then(|| {
+        quote! {
+            fn ask(
+                &self,
+                run: &#private::Run<'_>,
+                event: &<#events::Events as #private::EventSet>::Ref<'_>,
+            ) -> #private::Answer<#events::Events> {
+                #private::ask(self, run, event)
+            }
+        }
+    });
+    let futures = decides(futures).then(|| {
+        quote! {
+            fn ask_async<'a, 'e: 'a>(
+                &'a self,
+                run: &'a #private::Run<'e>,
+                event: &'a <#events::Events as #private::EventSet>::Ref<'e>,
+            ) -> #private::BoxFuture<'a, #private::Answer<#events::Events>> {
+                #private::ask_async(self, run, event)
+            }
+        }
+    });
+    quote!(#plain #futures)
+}
+
+/// Whether any of these methods is for a decision event.
+fn decides(methods: &[&Checked<'_>]) -> bool {
+    methods.iter().any(|checked| checked.row.reply.is_some())
+}
+
 /// A handler with methods that take `&mut self`.
 fn exclusive(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
     let events = &input.events;
     let private = quote!(#events::__private);
-    let interests = interests(&methods.iter().collect::<Vec<_>>(), events, &private);
+    let all = methods.iter().collect::<Vec<_>>();
+    let interests = interests(&all, events, &private);
+    let ask = decides(&all).then(|| {
+        quote! {
+            fn ask_mut(
+                &mut self,
+                run: &#private::Run<'_>,
+                event: &<#events::Events as #private::EventSet>::Ref<'_>,
+            ) -> #private::Answer<#events::Events> {
+                #private::ask_mut(self, run, event)
+            }
+        }
+    });
     let mutable = Some(Token![mut](Span::call_site()));
     let methods = methods
         .iter()
@@ -115,6 +167,8 @@ fn exclusive(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
         ) -> #private::Outcome {
             #private::deliver_mut(self, run, event)
         }
+
+        #ask
     };
     let delivery = quote!(#private::Shared<Self>);
     let register = quote!(#private::Exclusive::new(self).registered());
@@ -205,14 +259,15 @@ fn plain_method(
         run,
     } = &locals;
     let bindings = bindings(checked, &locals);
-    let call = outcome(checked, &call(checked, &locals), private);
+    let returns = returns(checked, events, private);
+    let call = outcome(checked, &call(checked, &locals), events, private);
     quote! {
         #(#cfg)*
         fn #name(
             &#mutable #this,
             #event_local: &#events::#event #lifetime,
             #run: &#private::Run<'_>,
-        ) -> #private::Outcome {
+        ) -> #returns {
             #bindings
             #call
         }
@@ -236,7 +291,8 @@ fn async_method(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> 
     } = &locals;
     let bindings = bindings(checked, &locals);
     let call = call(checked, &locals);
-    let call = outcome(checked, &quote!(#call.await), private);
+    let returns = returns(checked, events, private);
+    let call = outcome(checked, &quote!(#call.await), events, private);
     // Where rustc points when the future is not `Send`: the user's `async`.
     let at = checked
         .method
@@ -250,7 +306,7 @@ fn async_method(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> 
             &'this #this,
             #event_local: &'event #events::#event #ty,
             #run: &'run #private::Run<'info>,
-        ) -> #private::BoxFuture<'future, #private::Outcome>
+        ) -> #private::BoxFuture<'future, #returns>
         where
             'this: 'future,
             'event: 'future,
@@ -326,8 +382,29 @@ fn call(checked: &Checked<'_>, locals: &Locals) -> TokenStream {
     quote!(Self::#name(#this, #(#args),*))
 }
 
+/// What the trait's method returns.
+fn returns(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> TokenStream {
+    match reply(checked, events, private) {
+        Some(reply) => quote!(::core::result::Result<#reply, #private::BoxError>),
+        None => quote!(#private::Outcome),
+    }
+}
+
+/// What a decision event is answered with.
+fn reply(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> Option<TokenStream> {
+    let event = &checked.row.event;
+    let lifetime = checked.row.borrows.then(|| quote!(<'_>));
+    let decision = checked.row.reply.is_some();
+    decision.then(|| quote!(<#events::#event #lifetime as #private::Event>::Reply))
+}
+
 /// What the user's method returned, as the traits want it.
-fn outcome(checked: &Checked<'_>, call: &TokenStream, private: &TokenStream) -> TokenStream {
+fn outcome(
+    checked: &Checked<'_>,
+    call: &TokenStream,
+    events: &Path,
+    private: &TokenStream,
+) -> TokenStream {
     match &checked.method.sig.output {
         ReturnType::Default => quote! {
             #call;
@@ -336,7 +413,8 @@ fn outcome(checked: &Checked<'_>, call: &TokenStream, private: &TokenStream) -> 
         ReturnType::Type(_, ty) => {
             // Named, so that rustc points at it if it cannot be converted.
             let ty = elided(ty, &checked.method.sig);
-            quote!(<#ty as #private::IntoOutcome>::into_outcome(#call))
+            let reply = reply(checked, events, private).unwrap_or_else(|| quote!(()));
+            quote!(<#ty as #private::IntoOutcome<#reply>>::into_outcome(#call))
         }
     }
 }

@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::blocking::is_blocked;
 use super::call::{Aftermath, Called, Calls, call_all, poll_all};
 use super::dispatcher::Route;
 use super::emission::Place;
@@ -125,8 +126,8 @@ fn reach<S: EventSet>(
     event: &S::Ref<'_>,
     prepared: &mut Prepared<S>,
 ) -> Result<Option<Reached>, Full> {
-    let mut aftermath = Aftermath::default();
     if !route.is_queued() {
+        let mut aftermath = Aftermath::default();
         let receipts = receipts::of(&mut prepared.receipts, |all| &mut all.inline);
         let seq = deliver_inline(route, place, event, receipts, &mut aftermath);
         let queued = None;
@@ -215,11 +216,20 @@ fn deliver_queued<S: EventSet>(
         info: place.info.clone(),
         event: owned.clone(),
     };
-    let mut events = Vec::with_capacity(route.lanes.len() + route.background.len());
-    let mut replies = Vec::with_capacity(route.lanes.len());
+    // A thread that waits calls sync methods itself.
+    let (lanes, here) = if is_blocked() {
+        (&[][..], &route.lanes[..])
+    } else {
+        (&route.lanes[..], &[][..])
+    };
+    let mut events = Vec::with_capacity(lanes.len() + route.background.len());
+    let mut replies = Vec::with_capacity(lanes.len());
     let receipts = receipts::of(&mut prepared.receipts, |all| &mut all.lanes);
-    let mut receipts = receipts.iter_mut().filter_map(Option::take);
-    for entry in &route.lanes {
+    let mut receipts = receipts
+        .iter_mut()
+        .take(lanes.len())
+        .filter_map(Option::take);
+    for entry in lanes {
         let (reply, answer) = oneshot::channel();
         let verdict = Verdict::within(entry.options.timeout);
         replies.push(Reply {
@@ -244,12 +254,18 @@ fn deliver_queued<S: EventSet>(
         }
     }
     let (seq, held) = place.sequencer.enqueue(place.closed, events)?;
+    let run = Run::new(place.info, seq);
+    let mut aftermath = Aftermath::default();
     let calls = Calls {
         entries: &route.inline,
         receipts: receipts::of(&mut prepared.receipts, |all| &mut all.inline),
     };
-    let mut aftermath = Aftermath::default();
-    call_all(calls, &Run::new(place.info, seq), event, &mut aftermath);
+    call_all(calls, &run, event, &mut aftermath);
+    let calls = Calls {
+        entries: here,
+        receipts: receipts::of(&mut prepared.receipts, |all| &mut all.lanes),
+    };
+    call_all(calls, &run, event, &mut aftermath);
     let queued = Some(Box::new(InLanes { held, replies }));
     Some(Reached {
         seq,

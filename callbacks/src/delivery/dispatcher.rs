@@ -37,8 +37,10 @@ impl<S: EventSet> Entry<S> {
         let id = Arc::as_ptr(&delivery).addr();
         let name = options.name.clone();
         let name = name.unwrap_or(Cow::Borrowed(delivery.name()));
-        let to = options.only.unwrap_or(Interests::ALL);
-        let to = to.without(options.except);
+        // Whoever can answer is asked.
+        let except = options.except.without(S::DECISIONS);
+        let only = options.only.unwrap_or(Interests::ALL);
+        let to = only.union(S::DECISIONS).without(except);
         let delivery: Arc<dyn Deliver<S> + Send + Sync> = match to {
             Interests::ALL => delivery,
             to => Arc::new(Narrowed { delivery, to }),
@@ -49,11 +51,38 @@ impl<S: EventSet> Entry<S> {
             id,
             ledger: Ledger::new(name, sink.is_none()),
             sink,
-            plain: delivery.interests().without(options.except),
-            futures: delivery.async_interests().without(options.except),
+            plain: delivery.interests().without(except),
+            futures: delivery.async_interests().without(except),
             delivery,
             options,
         })
+    }
+
+    /// The same handler, called through another delivery.
+    pub(super) fn again(&self, delivery: Arc<dyn Deliver<S> + Send + Sync>) -> Self {
+        Self {
+            id: self.id,
+            ledger: self.ledger.clone(),
+            delivery,
+            options: self.options.clone(),
+            sink: None,
+            plain: self.plain,
+            futures: self.futures,
+        }
+    }
+
+    /// By which of its methods it is called for an event.
+    fn sorts(&self, event: u32) -> impl Iterator<Item = Sort> + use<S> {
+        let plain = self
+            .plain
+            .contains(event)
+            .then_some(if self.options.inline {
+                Sort::Inline
+            } else {
+                Sort::Lane
+            });
+        let future = self.futures.contains(event).then_some(Sort::Future);
+        plain.into_iter().chain(future)
     }
 
     /// Whether it has one queue for all run trees.
@@ -81,7 +110,33 @@ pub(crate) struct Route<S: EventSet> {
     pub(crate) order: Arc<[usize]>,
 }
 
+/// How a handler is called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    Inline,
+    Lane,
+    Future,
+}
+
 impl<S: EventSet> Route<S> {
+    /// To one handler, called in one way.
+    pub(super) fn to(entry: Arc<Entry<S>>, sort: Sort) -> Self {
+        let order = Arc::new([entry.id]);
+        let of = |wanted| {
+            (sort == wanted)
+                .then(|| entry.clone())
+                .into_iter()
+                .collect()
+        };
+        Self {
+            inline: of(Sort::Inline),
+            lanes: of(Sort::Lane),
+            futures: of(Sort::Future),
+            background: Vec::new(),
+            order,
+        }
+    }
+
     /// Whether the event is queued for anybody.
     pub(super) fn is_queued(&self) -> bool {
         !self.lanes.is_empty() || !self.background.is_empty()
@@ -126,16 +181,15 @@ impl<S: EventSet> Dispatcher<S> {
             listeners.cloned().collect::<Vec<_>>()
         };
         let order: Arc<[usize]> = entries.iter().map(|entry| entry.id).collect();
-        let awaited = |entry: &Entry<S>, of: Interests, event| {
-            of.contains(event) && entry.options.background.is_none()
+        let awaited = |entry: &Entry<S>, event, sort| {
+            entry.options.background.is_none() && entry.sorts(event).any(|of| of == sort)
         };
-        let plain = |entry: &Entry<S>, event| awaited(entry, entry.plain, event);
         let routes = (0u32..)
             .take(S::METHODS.len())
             .map(|event| Route {
-                inline: listeners(&|entry| plain(entry, event) && entry.options.inline),
-                lanes: listeners(&|entry| plain(entry, event) && !entry.options.inline),
-                futures: listeners(&|entry| awaited(entry, entry.futures, event)),
+                inline: listeners(&|entry| awaited(entry, event, Sort::Inline)),
+                lanes: listeners(&|entry| awaited(entry, event, Sort::Lane)),
+                futures: listeners(&|entry| awaited(entry, event, Sort::Future)),
                 background: background(&entries, event),
                 order: order.clone(),
             })
@@ -164,6 +218,12 @@ impl<S: EventSet> Dispatcher<S> {
     /// All that any handler listens to.
     pub(crate) fn interests(&self) -> Interests {
         self.interests
+    }
+
+    /// Those who are asked about an event, in registration order, and how.
+    pub(super) fn asked(&self, event: u32) -> impl Iterator<Item = (&Arc<Entry<S>>, Sort)> {
+        let entries = self.entries.iter();
+        entries.flat_map(move |entry| entry.sorts(event).map(move |sort| (entry, sort)))
     }
 
     pub(crate) fn route(&self, event: u32) -> Option<&Route<S>> {

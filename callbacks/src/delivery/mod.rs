@@ -9,14 +9,17 @@
 //! | rule | is kept in |
 //! |---|---|
 //! | nobody listening costs nothing | `emission`, `registry` |
-//! | where a method runs | `dispatcher`; `workers` for sync methods, `task` for async ones in the background |
+//! | where a method runs | `dispatcher`; `workers` for sync methods, `task` for async ones in the background; `blocking` where a thread waits |
 //! | everything queued is in the order of its numbers | `sequencer`, `lane` |
 //! | an emission waits for awaited handlers, and for room | `delivering`, `waiting`, `room` |
 //! | a failure is one handler's own | `call` |
 //! | a terminal event, once begun, reaches everybody | `driven`, and `runs::closing` |
+//! | decision events are asked in order, and fail closed | `asking` |
 //! | inside a callback nothing waits | `callback`, `put_off`, `deferred` |
 //! | a flush is honest | `ledger`, `flush` |
 
+mod asking;
+mod blocking;
 mod call;
 mod callback;
 mod deferred;
@@ -42,6 +45,8 @@ mod workers;
 
 pub use flush::{FlushReport, HandlerReport};
 
+pub(crate) use asking::{Asked, ask};
+pub(crate) use blocking::{block_on, enter, wait_for};
 pub(crate) use call::quietly;
 pub(crate) use callback::{holds, inside, owe};
 pub(crate) use deferred::Turn;

@@ -5,7 +5,7 @@ use std::any::{Any, TypeId};
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::dispatcher::{Dispatcher, Entry, Route};
+use super::dispatcher::{Dispatcher, Entry, Route, Sort};
 use super::ledger::Ledger;
 use crate::info::Labels;
 use crate::{Event, EventSet, Interests};
@@ -173,6 +173,15 @@ impl Registry {
 
     pub(crate) fn route<S: EventSet>(&self, event: u32) -> Option<&Route<S>> {
         self.dispatcher::<S>()?.route(event)
+    }
+
+    /// Those who are asked about an event of `S`, in registration order, and how.
+    pub(super) fn asked<S: EventSet>(
+        &self,
+        event: u32,
+    ) -> impl Iterator<Item = (&Arc<Entry<S>>, Sort)> {
+        let dispatcher = self.dispatcher::<S>().into_iter();
+        dispatcher.flat_map(move |dispatcher| dispatcher.asked(event))
     }
 
     fn dispatcher<S: EventSet>(&self) -> Option<&Dispatcher<S>> {

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::blocking::patience;
 use super::call::{Aftermath, AsyncCall, Called};
 use super::deferred::Turn;
 use super::ledger::Trouble;
@@ -101,7 +102,12 @@ impl<'a, S: EventSet> Waiting<'a, S> {
                 (answered.map(add), called.entry)
             }
         };
-        let (Poll::Pending, Some(timeout)) = (answered, entry.options.timeout) else {
+        let timeout = entry.options.timeout;
+        let timeout = match answer {
+            Answer::Call(_) => timeout.or_else(patience),
+            Answer::Reply(..) => timeout,
+        };
+        let (Poll::Pending, Some(timeout)) = (answered, timeout) else {
             return answered;
         };
         let timer = self.timer.get_or_insert_with(|| Timer::new(timeout));

@@ -6,7 +6,7 @@ use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::{Arc, Mutex, TryLockError};
 use std::thread::{self, ThreadId};
 
-use super::{Deliver, Handler, Outcome, Registered};
+use super::{Answer, Deliver, Handler, Outcome, Registered};
 use crate::delivery::{Lane, lock};
 use crate::{BoxFuture, EventSet, Interests, Run};
 
@@ -70,6 +70,16 @@ pub trait DeliverMut<S: EventSet>: 'static {
     ///
     /// Those of the method.
     fn deliver_mut(&mut self, run: &Run<'_>, event: &S::Ref<'_>) -> Outcome;
+
+    /// Calls the method for a decision event. Default: [delivers](Self::deliver_mut) it, and answers
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the method.
+    fn ask_mut(&mut self, run: &Run<'_>, event: &S::Ref<'_>) -> Answer<S> {
+        self.deliver_mut(run, event).map(|()| None)
+    }
 }
 
 impl<T> Exclusive<T> {
@@ -153,6 +163,10 @@ impl<S: EventSet, T: DeliverMut<S>> Deliver<S> for Shared<T> {
         _: &'a S::Ref<'e>,
     ) -> BoxFuture<'a, Outcome> {
         Box::pin(std::future::ready(Ok(())))
+    }
+
+    fn ask(&self, run: &Run<'_>, event: &S::Ref<'_>) -> Answer<S> {
+        self.with(|handler| handler.ask_mut(run, event))
     }
 }
 

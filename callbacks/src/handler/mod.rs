@@ -28,6 +28,10 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 /// What a handler method gives back: an error is logged, it does not stop the run.
 pub type Outcome = Result<(), BoxError>;
 
+/// What a handler answers to a decision event of `S`: `None` if it has nothing to say. An error is a
+/// stop.
+pub type Answer<S> = Result<Option<<S as EventSet>::Reply>, BoxError>;
+
 /// What [`Callbacks::with`](crate::Callbacks::with) takes: a handler of the events of `S`.
 ///
 /// `#[callback_handler]` implements it. It holds for `T`, for `Arc<T>` (which the caller can keep,
@@ -80,6 +84,27 @@ pub trait Deliver<S: EventSet>: 'static {
         run: &'a Run<'e>,
         event: &'a S::Ref<'e>,
     ) -> BoxFuture<'a, Outcome>;
+
+    /// Calls the plain method for a decision event. Default: [delivers](Self::deliver) it, and answers
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of the method.
+    fn ask(&self, run: &Run<'_>, event: &S::Ref<'_>) -> Answer<S> {
+        self.deliver(run, event).map(|()| None)
+    }
+
+    /// Calls the async method for a decision event. Default: [delivers](Self::deliver_async) it, and
+    /// answers nothing.
+    fn ask_async<'a, 'e: 'a>(
+        &'a self,
+        run: &'a Run<'e>,
+        event: &'a S::Ref<'e>,
+    ) -> BoxFuture<'a, Answer<S>> {
+        let delivered = self.deliver_async(run, event);
+        Box::pin(async move { delivered.await.map(|()| None) })
+    }
 }
 
 /// A handler that is ready to be called, with its options.
@@ -118,29 +143,30 @@ impl<S: EventSet, T: Deliver<S> + Send + Sync> Handler<S> for Arc<T> {
     }
 }
 
-/// What a handler method may return.
+/// What a handler method may return: `R`, which is `()` unless its event is a decision event, or a
+/// `Result` of it.
 #[diagnostic::on_unimplemented(
-    message = "a handler method cannot return `{Self}`",
-    label = "not an outcome of a handler method",
-    note = "a handler method returns nothing, or `Result<(), E>` where `E` is an error"
+    message = "this handler method cannot return `{Self}`",
+    label = "not an outcome of this handler method",
+    note = "it returns `{R}`, or `Result<{R}, E>` where `E` is an error"
 )]
-pub trait IntoOutcome {
-    /// It, as an [`Outcome`].
+pub trait IntoOutcome<R = ()> {
+    /// It, as a `Result`.
     ///
     /// # Errors
     ///
     /// Those of the method.
-    fn into_outcome(self) -> Outcome;
+    fn into_outcome(self) -> Result<R, BoxError>;
 }
 
-impl IntoOutcome for () {
-    fn into_outcome(self) -> Outcome {
-        Ok(())
+impl<R> IntoOutcome<R> for R {
+    fn into_outcome(self) -> Result<R, BoxError> {
+        Ok(self)
     }
 }
 
-impl<E: Into<BoxError>> IntoOutcome for Result<(), E> {
-    fn into_outcome(self) -> Outcome {
+impl<R, E: Into<BoxError>> IntoOutcome<R> for Result<R, E> {
+    fn into_outcome(self) -> Result<R, BoxError> {
         self.map_err(Into::into)
     }
 }

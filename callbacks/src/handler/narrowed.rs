@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Deliver, Outcome};
+use super::{Answer, Deliver, Outcome};
 use crate::{BoxFuture, EventSet, Interests, Run};
 
 pub(crate) struct Narrowed<S: EventSet> {
@@ -37,5 +37,17 @@ impl<S: EventSet> Deliver<S> for Narrowed<S> {
         event: &'a S::Ref<'e>,
     ) -> BoxFuture<'a, Outcome> {
         self.delivery.deliver_async(run, event)
+    }
+
+    fn ask(&self, run: &Run<'_>, event: &S::Ref<'_>) -> Answer<S> {
+        self.delivery.ask(run, event)
+    }
+
+    fn ask_async<'a, 'e: 'a>(
+        &'a self,
+        run: &'a Run<'e>,
+        event: &'a S::Ref<'e>,
+    ) -> BoxFuture<'a, Answer<S>> {
+        self.delivery.ask_async(run, event)
     }
 }

@@ -1,6 +1,6 @@
 //! Ending a run with an error: a builder that is also the future.
 
-use super::guard::RunGuard;
+use super::core::Core;
 use super::kinds::{Kind, Llm};
 use crate::argument::Payload;
 use crate::events::LlmError;
@@ -11,15 +11,15 @@ use crate::{BoxFuture, EmitError};
 #[must_use = "the run does not end until this is awaited"]
 #[derive(Debug)]
 pub struct Failing<K: Kind, E> {
-    guard: RunGuard<K>,
+    core: Core<K>,
     error: E,
     partial: Option<LlmResult>,
 }
 
 impl<K: Kind, E> Failing<K, E> {
-    pub(super) fn new(guard: RunGuard<K>, error: E) -> Self {
+    pub(super) fn new(core: Core<K>, error: E) -> Self {
         Self {
-            guard,
+            core,
             error,
             partial: None,
         }
@@ -29,7 +29,7 @@ impl<K: Kind, E> Failing<K, E> {
 impl<E> Failing<Llm, E> {
     /// With what had arrived of the answer.
     pub fn partial(mut self, response: impl Payload<LlmResult>) -> Self {
-        let heard = self.guard.wants::<LlmError<'_>>();
+        let heard = self.core.wants::<LlmError<'_>>();
         self.partial = heard.then(|| response.into_cow().into_owned());
         self
     }
@@ -41,14 +41,11 @@ impl<K: Kind, E: Into<RunError>> IntoFuture for Failing<K, E> {
 
     fn into_future(self) -> Self::IntoFuture {
         let Self {
-            guard,
+            core,
             error,
             partial,
         } = self;
-        let terminal = guard
-            .known()
-            .filter(|node| node.family.wants_error(&node.registry))
-            .map(|node| node.family.error(error.into(), partial));
-        Box::pin(guard.close(terminal))
+        let terminal = core.failing(error, partial);
+        Box::pin(core.close(terminal))
     }
 }

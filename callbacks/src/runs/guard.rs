@@ -1,25 +1,19 @@
-//! Guards: the emitter's end of a run. However a guard goes, its run closes exactly once.
+//! Guards: the emitter's end of a run.
 
-use std::any::TypeId;
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{RefUnwindSafe, UnwindSafe};
-use std::sync::{Arc, OnceLock};
-use std::thread;
 
 use serde_json::Value;
 
-use super::closing::{Wait, set_off};
+use super::core::Core;
 use super::failing::Failing;
+use super::flavour::{Async, Flavour};
 use super::kinds::{Chain, Kind, Llm, Retriever, Tool};
-use super::tree::Node;
 use crate::argument::Payload;
-use crate::delivery::{emit, inside, lock};
-use crate::events::owned::AnyEvent;
-use crate::events::{AgentAction, AgentFinish, CustomEvent, Events, LlmNewToken, Retry, Text};
-use crate::payload::{self, Chunk, ErrorKind, RetryState, RunError, RunKind};
-use crate::{Callbacks, EmitError, Event, Interests, RunId};
+use crate::events::{LlmNewToken, Text};
+use crate::payload::{self, Chunk, RetryState, RunError};
+use crate::{Callbacks, DecisionEvent, EmitError, Event, NoReply, RunId};
 
 /// A call of a model, from its start to its end. Made by
 /// [`llm_start`](crate::Callbacks::llm_start) and
@@ -63,89 +57,35 @@ pub type RetrieverRun = RunGuard<Retriever>;
 /// #     .block_on(complete("hi", &Callbacks::new())).unwrap();
 /// ```
 #[must_use = "a run whose guard is dropped closes with an error: keep the guard, and `end` it"]
-pub struct RunGuard<K: Kind> {
-    place: Place,
-    /// Which of the built-in events somebody listens to: an unheard one looks no further.
-    interests: Interests,
-    callbacks: OnceLock<Callbacks>,
-    /// Its run is closed, or closing, and the guard has nothing more to do with it.
-    ended: bool,
-    kind: PhantomData<fn() -> K>,
+pub struct RunGuard<K: Kind, F: Flavour = Async, D = ()> {
+    pub(super) core: Core<K>,
+    pub(super) decided: D,
+    flavour: PhantomData<F>,
 }
 
-enum Place {
-    Heard(Arc<Node>),
-    /// Nobody listens. There is a node if somebody asked for the run's id or callbacks.
-    Unheard {
-        draft: Draft,
-        node: OnceLock<Arc<Node>>,
-    },
-}
-
-/// What is said about a run where it is started.
-#[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) origin: Callbacks,
-    pub(super) id: Option<RunId>,
-    pub(super) kind: RunKind,
-    pub(super) name: Cow<'static, str>,
-}
-
-impl<K: Kind> RunGuard<K> {
-    pub(super) fn heard(node: Arc<Node>) -> Self {
-        let interests = node.registry.interests::<Events>();
-        Self::new(Place::Heard(node), interests)
-    }
-
-    pub(super) fn unheard(draft: Draft) -> Self {
-        let node = OnceLock::new();
-        Self::new(Place::Unheard { draft, node }, Interests::NONE)
-    }
-
-    fn new(place: Place, interests: Interests) -> Self {
+impl<K: Kind, F: Flavour, D> RunGuard<K, F, D> {
+    pub(super) fn new(core: Core<K>, decided: D) -> Self {
         Self {
-            place,
-            interests,
-            callbacks: OnceLock::new(),
-            ended: false,
-            kind: PhantomData,
-        }
-    }
-
-    /// The run's node, if it has one.
-    pub(super) fn known(&self) -> Option<&Arc<Node>> {
-        match &self.place {
-            Place::Heard(node) => Some(node),
-            Place::Unheard { node, .. } => node.get(),
-        }
-    }
-
-    fn node(&self) -> &Arc<Node> {
-        match &self.place {
-            Place::Heard(node) => node,
-            Place::Unheard { draft, node } => node.get_or_init(|| {
-                let node = draft.open(K::UNHEARD, |_| {});
-                let node = node.unwrap_or_else(|closed| closed);
-                node.begin();
-                node
-            }),
+            core,
+            decided,
+            flavour: PhantomData,
         }
     }
 
     /// The run's id.
     #[must_use]
     pub fn id(&self) -> RunId {
-        self.node().info.id()
+        self.core.node().info.id()
     }
 
-    /// What runs inside this run is started from: the callbacks that it inherits, with this run as
-    /// the parent.
-    pub fn callbacks(&self) -> &Callbacks {
-        self.callbacks
-            .get_or_init(|| Callbacks::inside(self.node()))
+    /// Whether a handler listens to events `E` of this run.
+    #[must_use]
+    #[inline]
+    pub fn wants<E: Event>(&self) -> bool {
+        self.core.wants::<E>()
     }
 
-    /// Runs `future` with this run's [`callbacks`](Self::callbacks) as
+    /// Runs `future` with this run's callbacks as
     /// [`Callbacks::current`](crate::Callbacks::current), for code that cannot be handed them.
     ///
     /// They are there wherever the future is polled, and in the methods that are called for events
@@ -172,8 +112,21 @@ impl<K: Kind> RunGuard<K> {
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn scope<F: Future>(&self, future: F) -> impl Future<Output = F::Output> + use<F, K> {
-        self.callbacks().scope(future)
+    pub fn scope<G: Future>(&self, future: G) -> impl Future<Output = G::Output> + use<G, K, F, D> {
+        self.core.callbacks().scope(future)
+    }
+
+    /// The guard without what the handlers decided, for a function that takes any.
+    pub fn into_run(self) -> RunGuard<K, F> {
+        RunGuard::new(self.core, ())
+    }
+}
+
+impl<K: Kind, D> RunGuard<K, Async, D> {
+    /// What runs inside this run is started from: the callbacks that it inherits, with this run as
+    /// the parent.
+    pub fn callbacks(&self) -> &Callbacks {
+        self.core.callbacks()
     }
 
     /// Emits an event of any set, in this run.
@@ -182,31 +135,39 @@ impl<K: Kind> RunGuard<K> {
     ///
     /// [`EmitError::RunClosed`] if the run was closed together with a run around it.
     #[inline]
-    pub fn emit<'a, E: Event + 'a>(
+    pub fn emit<'a, E: Event<Reply: NoReply> + 'a>(
         &'a self,
         event: E,
     ) -> impl Future<Output = Result<(), EmitError>> + Send + 'a {
-        let node = self.known().filter(|node| self.hears::<E>(node));
-        emit(node.map(|node| &**node), event)
+        self.core.emit(event)
     }
 
-    /// Whether a handler listens to events `E` of this run.
-    #[must_use]
-    #[inline]
-    pub fn wants<E: Event>(&self) -> bool {
-        match &self.place {
-            Place::Heard(node) => self.hears::<E>(node),
-            Place::Unheard { draft, .. } => draft.origin.wants::<E>(),
-        }
+    /// Asks the handlers of a decision event of any set, in this run: one after another, in the order of
+    /// their registration, until one settles it. If nobody listens, the answer is
+    /// [`go_on`](crate::Reply::go_on).
+    ///
+    /// Inside a callback nothing can be waited for: there the answer is a
+    /// [`stop`](crate::Reply::stop).
+    ///
+    /// # Errors
+    ///
+    /// [`EmitError::RunClosed`] if the run was closed together with a run around it. What goes wrong in
+    /// a handler is no error, but a [`stop`](crate::Reply::stop).
+    pub async fn ask<E: DecisionEvent>(&self, event: E) -> Result<E::Reply, EmitError> {
+        Ok(self.core.ask(event).await?.reply())
     }
 
-    #[inline]
-    fn hears<E: Event>(&self, node: &Node) -> bool {
-        if TypeId::of::<E::Set>() == TypeId::of::<Events>() {
-            self.interests.contains(E::INDEX)
-        } else {
-            node.registry.wants::<E>()
-        }
+    /// Like [`ask`](Self::ask), and gives back the event as the answers left it: for replies that
+    /// rewrite it.
+    ///
+    /// # Errors
+    ///
+    /// See [`ask`](Self::ask).
+    pub async fn ask_to_rewrite<E: DecisionEvent>(
+        &self,
+        event: E,
+    ) -> Result<(E::Reply, E::Owned), EmitError> {
+        Ok(self.core.ask(event).await?.reply_and_event(&event))
     }
 
     /// Emits a [`Text`].
@@ -222,20 +183,16 @@ impl<K: Kind> RunGuard<K> {
         self.emit(Text { text })
     }
 
-    /// Emits a [`Retry`].
+    /// Emits a [`Retry`](crate::events::Retry).
     ///
     /// # Errors
     ///
     /// See [`emit`](Self::emit).
     pub async fn retry(&self, retry_state: impl Payload<RetryState>) -> Result<(), EmitError> {
-        if !self.wants::<Retry<'_>>() {
-            return Ok(());
-        }
-        let retry_state = &*retry_state.into_cow();
-        self.emit(Retry { retry_state }).await
+        self.core.retry(retry_state).await
     }
 
-    /// Emits a [`CustomEvent`].
+    /// Emits a [`CustomEvent`](crate::events::CustomEvent).
     ///
     /// # Errors
     ///
@@ -245,11 +202,7 @@ impl<K: Kind> RunGuard<K> {
         name: &str,
         data: impl Payload<Value>,
     ) -> Result<(), EmitError> {
-        if !self.wants::<CustomEvent<'_>>() {
-            return Ok(());
-        }
-        let data = &*data.into_cow();
-        self.emit(CustomEvent { name, data }).await
+        self.core.custom_event(name, data).await
     }
 
     /// Ends the run with what it made.
@@ -263,11 +216,7 @@ impl<K: Kind> RunGuard<K> {
     ///
     /// [`EmitError::RunClosed`] if the run was closed already, together with a run around it.
     pub async fn end(self, output: impl Payload<K::Output>) -> Result<(), EmitError> {
-        let terminal = self
-            .known()
-            .filter(|node| K::wants_end(&node.registry))
-            .map(|node| K::end(output.into_cow().into_owned(), &node.family));
-        self.close(terminal).await
+        self.core.end(output).await
     }
 
     /// Ends the run with an error.
@@ -292,7 +241,7 @@ impl<K: Kind> RunGuard<K> {
     ///
     /// [`EmitError::RunClosed`] if the run was closed already, together with a run around it.
     pub fn error<E: Into<RunError>>(self, error: E) -> Failing<K, E> {
-        Failing::new(self, error)
+        Failing::new(self.core, error)
     }
 
     /// Ends the run as `result` says: `Ok` is an [`end`](Self::end), `Err` an
@@ -328,31 +277,9 @@ impl<K: Kind> RunGuard<K> {
             Err(error) => self.error(error).await,
         }
     }
-
-    pub(super) async fn close(mut self, terminal: Option<AnyEvent>) -> Result<(), EmitError> {
-        self.ended = true;
-        let Some(node) = self.known().cloned() else {
-            return Ok(());
-        };
-        let Some(closing) = node.close(terminal)? else {
-            return Ok(());
-        };
-        if inside() {
-            set_off(closing, &node);
-            return Ok(());
-        }
-        let Some(left) = Wait::new(closing, node).await else {
-            return Ok(());
-        };
-        let left = std::mem::take(&mut *lock(&left));
-        for turn in left.turns {
-            turn.await;
-        }
-        left.error.map_or(Ok(()), Err)
-    }
 }
 
-impl LlmRun {
+impl<D> RunGuard<Llm, Async, D> {
     /// Emits an [`LlmNewToken`] of text alone.
     ///
     /// # Errors
@@ -363,12 +290,7 @@ impl LlmRun {
         &'a self,
         token: &'a str,
     ) -> impl Future<Output = Result<(), EmitError>> + Send + 'a {
-        let (chunk, choice) = (None, 0);
-        self.emit(LlmNewToken {
-            token,
-            chunk,
-            choice,
-        })
+        self.emit(LlmNewToken::of_text(token))
     }
 
     /// Emits an [`LlmNewToken`] with all that came with it.
@@ -377,21 +299,12 @@ impl LlmRun {
     ///
     /// See [`emit`](Self::emit).
     pub async fn new_chunk(&self, chunk: impl Payload<Chunk>) -> Result<(), EmitError> {
-        if !self.wants::<LlmNewToken<'_>>() {
-            return Ok(());
-        }
-        let chunk = &*chunk.into_cow();
-        self.emit(LlmNewToken {
-            token: &chunk.text,
-            chunk: Some(chunk),
-            choice: chunk.choice,
-        })
-        .await
+        self.core.new_chunk(chunk).await
     }
 }
 
-impl ChainRun {
-    /// Emits an [`AgentAction`]: what the agent decided to do next.
+impl<D> RunGuard<Chain, Async, D> {
+    /// Emits an [`AgentAction`](crate::events::AgentAction): what the agent decided to do next.
     ///
     /// # Errors
     ///
@@ -400,14 +313,10 @@ impl ChainRun {
         &self,
         action: impl Payload<payload::AgentAction>,
     ) -> Result<(), EmitError> {
-        if !self.wants::<AgentAction<'_>>() {
-            return Ok(());
-        }
-        let action = &*action.into_cow();
-        self.emit(AgentAction { action }).await
+        self.core.agent_action(action).await
     }
 
-    /// Emits an [`AgentFinish`]: the agent decided that it is done.
+    /// Emits an [`AgentFinish`](crate::events::AgentFinish): the agent decided that it is done.
     ///
     /// # Errors
     ///
@@ -416,40 +325,16 @@ impl ChainRun {
         &self,
         finish: impl Payload<payload::AgentFinish>,
     ) -> Result<(), EmitError> {
-        if !self.wants::<AgentFinish<'_>>() {
-            return Ok(());
-        }
-        let finish = &*finish.into_cow();
-        self.emit(AgentFinish { finish }).await
-    }
-}
-
-impl<K: Kind> Drop for RunGuard<K> {
-    fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        let Some(node) = self.known() else { return };
-        let error = if thread::panicking() {
-            RunError::new("the code that ran it panicked").with_kind(ErrorKind::Panicked)
-        } else {
-            RunError::new("the run was dropped before it ended").with_kind(ErrorKind::Dropped)
-        };
-        if let Ok(Some(closing)) = node.close(node.error(error)) {
-            set_off(closing, node);
-        }
+        self.core.agent_finish(finish).await
     }
 }
 
 /// No lock is held while code of users runs, so a panic leaves nothing half done.
-impl<K: Kind> UnwindSafe for RunGuard<K> {}
-impl<K: Kind> RefUnwindSafe for RunGuard<K> {}
+impl<K: Kind, F: Flavour, D: UnwindSafe> UnwindSafe for RunGuard<K, F, D> {}
+impl<K: Kind, F: Flavour, D: RefUnwindSafe> RefUnwindSafe for RunGuard<K, F, D> {}
 
-impl<K: Kind> fmt::Debug for RunGuard<K> {
+impl<K: Kind, F: Flavour, D> fmt::Debug for RunGuard<K, F, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunGuard")
-            .field("kind", &std::any::type_name::<K>())
-            .field("run", &self.known().map(|node| &node.info))
-            .finish_non_exhaustive()
+        self.core.fmt(f)
     }
 }

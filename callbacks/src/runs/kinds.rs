@@ -8,8 +8,8 @@ use crate::delivery::Registry;
 use crate::events::owned::{self, AnyEvent};
 use crate::events::{
     AgentAction, AgentFinish, ChainEnd, ChainError, ChainStart, ChatModelStart, CustomEvent,
-    LlmEnd, LlmError, LlmNewToken, LlmStart, RetrieverEnd, RetrieverError, RetrieverStart, Retry,
-    Text, ToolEnd, ToolError, ToolStart,
+    LlmEnd, LlmError, LlmNewToken, LlmRequest, LlmStart, RetrieverEnd, RetrieverError,
+    RetrieverStart, Retry, Text, ToolEnd, ToolError, ToolRequest, ToolStart,
 };
 use crate::payload::{Document, LlmResult, ModelParams, RunError};
 use crate::{Event, Interests};
@@ -34,6 +34,9 @@ pub enum Tool {}
 /// A search by a retriever.
 #[derive(Debug)]
 pub enum Retriever {}
+
+/// What a run of this kind ends with, as a value of its own.
+pub(super) type Output<K> = <<K as sealed::Sealed>::Output as ToOwned>::Owned;
 
 /// What a node remembers from its start for its terminal event.
 #[derive(Debug)]
@@ -80,9 +83,9 @@ pub(crate) mod sealed {
 
     pub trait Sealed: Sized {
         /// What a run of this kind ends with.
-        type Output: ?Sized + ToOwned;
+        type Output: ?Sized + ToOwned<Owned: Clone + Send + Unpin>;
 
-        /// All that a run of this kind emits. Where nobody listens to any of it, the run is unheard.
+        /// All that a run of this kind emits and asks. Where nobody listens to any of it, the run is unheard.
         const EVENTS: Interests;
 
         /// What a run that nobody listens to remembers.
@@ -98,6 +101,7 @@ impl sealed::Sealed for Llm {
     type Output = LlmResult;
 
     const EVENTS: Interests = ANY_RUN.union(Interests::of(&[
+        LlmRequest::INDEX,
         LlmStart::INDEX,
         ChatModelStart::INDEX,
         LlmNewToken::INDEX,
@@ -144,6 +148,7 @@ impl sealed::Sealed for Tool {
     type Output = Value;
 
     const EVENTS: Interests = ANY_RUN.union(Interests::of(&[
+        ToolRequest::INDEX,
         ToolStart::INDEX,
         ToolEnd::INDEX,
         ToolError::INDEX,

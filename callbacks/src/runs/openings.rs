@@ -4,33 +4,43 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::guard::RunGuard;
+use super::asked::{Begun, Ruling};
+use super::flavour::Flavour;
 use super::kinds::{Chain, Family, Kind, Llm, Retriever, Tool};
 use super::start::{Opener, Start};
-use crate::EmitError;
 use crate::argument::Payload;
 use crate::events::{
-    ChainStart, ChatModelStart, LlmEnd, LlmError, LlmStart, RetrieverStart, ToolStart,
+    ChainStart, ChatModelStart, LlmEnd, LlmError, LlmRequest, LlmStart, RetrieverStart,
+    ToolRequest, ToolStart,
 };
-use crate::payload::{Message, ModelParams, Serialized};
+use crate::payload::{LlmResult, Message, ModelParams, Serialized, buffer_string};
+use crate::{Decision, EmitError};
 
 /// What a [`Start`] starts with: [`Prompts`], [`Messages`], [`Inputs`], [`ToolInput`] or [`Query`].
 pub trait Opening<'a>: opening::Sealed<'a> {}
 
 impl<'a, O: opening::Sealed<'a>> Opening<'a> for O {}
 
-mod opening {
-    use super::{EmitError, Kind, Opener, RunGuard, Serialized};
+/// What handlers decide about before it starts: [`Prompts`], [`Messages`] or [`ToolInput`].
+pub trait Deciding<'a>: Opening<'a> {}
+
+pub(super) mod opening {
+    use super::{Begun, EmitError, Kind, Opener, Serialized};
 
     pub trait Sealed<'a>: Send + 'a {
         type Kind: Kind;
+        /// What the guard of a run knows of what was decided.
+        type Decided: Send + Unpin + 'static;
 
-        /// Opens the run and emits its start.
+        /// Asks about the run, opens it, and emits its start.
         fn start(
             self,
             serialized: Option<&'a Serialized>,
             opener: Opener,
-        ) -> impl Future<Output = Result<RunGuard<Self::Kind>, EmitError>> + Send;
+        ) -> impl Future<Output = Result<Begun<Self::Kind, Self::Decided>, EmitError>> + Send;
+
+        /// What was decided, where nobody was asked.
+        fn as_given(&self) -> Self::Decided;
     }
 }
 
@@ -68,9 +78,9 @@ pub struct Query<'a> {
     pub(crate) query: &'a str,
 }
 
-impl<'a, P, M> Start<'a, Prompts<P, M>> {
+impl<'a, P, M, F: Flavour> Start<'a, Prompts<P, M>, F> {
     /// Says how the call is made.
-    pub fn params<N: Payload<ModelParams>>(self, params: N) -> Start<'a, Prompts<P, N>> {
+    pub fn params<N: Payload<ModelParams>>(self, params: N) -> Start<'a, Prompts<P, N>, F> {
         self.map(|opening| Prompts {
             prompts: opening.prompts,
             params: Some(params),
@@ -78,9 +88,9 @@ impl<'a, P, M> Start<'a, Prompts<P, M>> {
     }
 }
 
-impl<'a, P, M> Start<'a, Messages<P, M>> {
+impl<'a, P, M, F: Flavour> Start<'a, Messages<P, M>, F> {
     /// Says how the call is made.
-    pub fn params<N: Payload<ModelParams>>(self, params: N) -> Start<'a, Messages<P, N>> {
+    pub fn params<N: Payload<ModelParams>>(self, params: N) -> Start<'a, Messages<P, N>, F> {
         self.map(|opening| Messages {
             messages: opening.messages,
             params: Some(params),
@@ -88,9 +98,9 @@ impl<'a, P, M> Start<'a, Messages<P, M>> {
     }
 }
 
-impl<'a, P> Start<'a, ToolInput<'a, P>> {
+impl<'a, P, F: Flavour> Start<'a, ToolInput<'a, P>, F> {
     /// The input by argument, beside the input as text.
-    pub fn inputs<Q: Payload<Value>>(self, inputs: Q) -> Start<'a, ToolInput<'a, Q>> {
+    pub fn inputs<Q: Payload<Value>>(self, inputs: Q) -> Start<'a, ToolInput<'a, Q>, F> {
         self.map(|opening| ToolInput {
             input: opening.input,
             inputs: Some(inputs),
@@ -117,29 +127,110 @@ impl Opener {
     }
 }
 
+impl Opener {
+    /// Asks about each conversation for a model. Gives the batch if it is another now.
+    async fn ask_about(
+        &mut self,
+        serialized: Option<&Serialized>,
+        batch: &[Vec<Message>],
+        params: Option<&ModelParams>,
+    ) -> Result<(Option<Vec<Vec<Message>>>, Ruling<LlmResult>), EmitError> {
+        let mut decided: Option<Vec<Vec<Message>>> = None;
+        for (at, messages) in batch.iter().enumerate() {
+            let request = LlmRequest {
+                serialized,
+                messages,
+                params,
+            };
+            let (settled, twin) = self.ask(request).await?.apart();
+            let rewritten = twin.filter(|twin| twin.messages != *messages);
+            if let Some(twin) = rewritten {
+                decided.get_or_insert_with(|| batch.to_vec())[at] = twin.messages;
+            }
+            let ruling = match settled {
+                Some(Decision::Answer(answer)) if batch.len() == 1 => Ruling::Answer(answer),
+                Some(Decision::Answer(_)) => Ruling::Stop(
+                    "a handler answered for one conversation of a batch, which cannot be done"
+                        .to_owned(),
+                ),
+                Some(Decision::Stop(reason)) => Ruling::Stop(reason),
+                Some(Decision::Continue | Decision::Rewrite(_)) | None => continue,
+            };
+            return Ok((decided, ruling));
+        }
+        let ruling = Ruling::about(decided.as_ref());
+        Ok((decided, ruling))
+    }
+}
+
+impl<A> Ruling<A> {
+    /// Where nobody answered.
+    fn about<T>(decided: Option<&T>) -> Self {
+        match decided {
+            Some(_) => Self::Rewritten,
+            None => Self::Go,
+        }
+    }
+}
+
 impl<'a, P, M> opening::Sealed<'a> for Prompts<P, M>
 where
     P: Payload<[String]> + 'a,
     M: Payload<ModelParams> + 'a,
 {
     type Kind = Llm;
+    type Decided = Option<Vec<String>>;
 
     async fn start(
         self,
         serialized: Option<&'a Serialized>,
-        opener: Opener,
-    ) -> Result<RunGuard<Llm>, EmitError> {
+        mut opener: Opener,
+    ) -> Result<Begun<Llm, Self::Decided>, EmitError> {
+        let asks = opener.wants::<LlmRequest<'_>>();
         let wanted = opener.wants::<LlmStart<'_>>();
-        let prompts = wanted.then(|| self.prompts.into_cow());
-        let params = opener.params(wanted, self.params);
+        let prompts = (asks || wanted).then(|| self.prompts.into_cow());
+        let params = opener.params(asks || wanted, self.params);
         let params = params.as_deref();
-        let event = prompts.as_deref().map(|prompts| LlmStart {
+        let (mut decided, mut ruling) = (None, Ruling::Go);
+        if let Some(prompts) = prompts.as_deref().filter(|_| asks) {
+            let as_messages = |prompt: &String| vec![Message::human(prompt.as_str())];
+            let batch: Vec<_> = prompts.iter().map(as_messages).collect();
+            let (rewritten, ruled) = opener.ask_about(serialized, &batch, params).await?;
+            decided = rewritten.map(|batch| batch.iter().map(|chat| prompt(chat)).collect());
+            ruling = ruled;
+        }
+        let event = decided.as_deref().or(prompts.as_deref());
+        let event = event.filter(|_| wanted).map(|prompts| LlmStart {
             serialized,
             prompts,
             params,
         });
         let params = params.cloned().map(Box::new);
-        opener.open(Family::Model { params }, event).await
+        let core = opener.open(Family::Model { params }, event).await?;
+        Ok(Begun {
+            core,
+            decided,
+            ruling,
+        })
+    }
+
+    fn as_given(&self) -> Self::Decided {
+        None
+    }
+}
+
+impl<'a, P, M> Deciding<'a> for Prompts<P, M>
+where
+    P: Payload<[String]> + 'a,
+    M: Payload<ModelParams> + 'a,
+{
+}
+
+/// A conversation as the prompt of a text model.
+fn prompt(messages: &[Message]) -> String {
+    match messages {
+        [message] => message.text().into_owned(),
+        messages => buffer_string(messages),
     }
 }
 
@@ -149,79 +240,144 @@ where
     M: Payload<ModelParams> + 'a,
 {
     type Kind = Llm;
+    type Decided = Option<Vec<Vec<Message>>>;
 
     async fn start(
         self,
         serialized: Option<&'a Serialized>,
-        opener: Opener,
-    ) -> Result<RunGuard<Llm>, EmitError> {
+        mut opener: Opener,
+    ) -> Result<Begun<Llm, Self::Decided>, EmitError> {
+        let asks = opener.wants::<LlmRequest<'_>>();
         let wanted = opener.wants::<ChatModelStart<'_>>();
-        let messages = wanted.then(|| self.messages.into_cow());
-        let params = opener.params(wanted, self.params);
+        let messages = (asks || wanted).then(|| self.messages.into_cow());
+        let params = opener.params(asks || wanted, self.params);
         let params = params.as_deref();
-        let event = messages.as_deref().map(|messages| ChatModelStart {
+        let (mut decided, mut ruling) = (None, Ruling::Go);
+        if let Some(messages) = messages.as_deref().filter(|_| asks) {
+            (decided, ruling) = opener.ask_about(serialized, messages, params).await?;
+        }
+        let event = decided.as_deref().or(messages.as_deref());
+        let event = event.filter(|_| wanted).map(|messages| ChatModelStart {
             serialized,
             messages,
             params,
         });
         let params = params.cloned().map(Box::new);
-        opener.open(Family::Model { params }, event).await
+        let core = opener.open(Family::Model { params }, event).await?;
+        Ok(Begun {
+            core,
+            decided,
+            ruling,
+        })
     }
+
+    fn as_given(&self) -> Self::Decided {
+        None
+    }
+}
+
+impl<'a, P, M> Deciding<'a> for Messages<P, M>
+where
+    P: Payload<[Vec<Message>]> + 'a,
+    M: Payload<ModelParams> + 'a,
+{
 }
 
 impl<'a, P: Payload<Value> + 'a> opening::Sealed<'a> for Inputs<P> {
     type Kind = Chain;
+    type Decided = ();
 
     async fn start(
         self,
         serialized: Option<&'a Serialized>,
         opener: Opener,
-    ) -> Result<RunGuard<Chain>, EmitError> {
+    ) -> Result<Begun<Chain, ()>, EmitError> {
         let inputs = opener
             .wants::<ChainStart<'_>>()
             .then(|| self.inputs.into_cow());
         let event = inputs
             .as_deref()
             .map(|inputs| ChainStart { serialized, inputs });
-        opener.open(Family::Chain, event).await
+        Begun::unasked(opener.open(Family::Chain, event).await)
     }
+
+    fn as_given(&self) {}
 }
 
 impl<'a, P: Payload<Value> + 'a> opening::Sealed<'a> for ToolInput<'a, P> {
     type Kind = Tool;
+    type Decided = String;
 
     async fn start(
         self,
         serialized: Option<&'a Serialized>,
-        opener: Opener,
-    ) -> Result<RunGuard<Tool>, EmitError> {
+        mut opener: Opener,
+    ) -> Result<Begun<Tool, String>, EmitError> {
+        let asks = opener.wants::<ToolRequest<'_>>();
         let wanted = opener.wants::<ToolStart<'_>>();
-        let inputs = self.inputs.filter(|_| wanted).map(Payload::into_cow);
+        let tool_call_id = self.tool_call_id;
+        let inputs = self.inputs.filter(|_| asks || wanted);
+        let mut inputs = inputs.map(Payload::into_cow);
+        let (mut decided, mut ruling) = (None, Ruling::Go);
+        if asks {
+            let request = ToolRequest {
+                serialized,
+                input: self.input,
+                inputs: inputs.as_deref(),
+                tool_call_id,
+            };
+            let (settled, twin) = opener.ask(request).await?.apart();
+            if let Some(twin) = twin.filter(|twin| twin.input != self.input) {
+                decided = Some(twin.input);
+                inputs = twin.inputs.map(Cow::Owned);
+            }
+            ruling = match settled {
+                Some(Decision::Answer(answer)) => Ruling::Answer(answer),
+                Some(Decision::Stop(reason)) => Ruling::Stop(reason),
+                _ => Ruling::about(decided.as_ref()),
+            };
+        }
         let event = wanted.then_some(ToolStart {
             serialized,
-            input: self.input,
+            input: decided.as_deref().unwrap_or(self.input),
             inputs: inputs.as_deref(),
-            tool_call_id: self.tool_call_id,
+            tool_call_id,
         });
-        let tool_call_id = self.tool_call_id.map(str::to_owned);
-        opener.open(Family::Tool { tool_call_id }, event).await
+        let family = Family::Tool {
+            tool_call_id: tool_call_id.map(str::to_owned),
+        };
+        let core = opener.open(family, event).await?;
+        Ok(Begun {
+            core,
+            decided: decided.unwrap_or_else(|| self.input.to_owned()),
+            ruling,
+        })
+    }
+
+    fn as_given(&self) -> String {
+        self.input.to_owned()
     }
 }
 
+impl<'a, P: Payload<Value> + 'a> Deciding<'a> for ToolInput<'a, P> {}
+
 impl<'a> opening::Sealed<'a> for Query<'a> {
     type Kind = Retriever;
+    type Decided = ();
 
     async fn start(
         self,
         serialized: Option<&'a Serialized>,
         opener: Opener,
-    ) -> Result<RunGuard<Retriever>, EmitError> {
+    ) -> Result<Begun<Retriever, ()>, EmitError> {
         let event = opener
             .wants::<RetrieverStart<'_>>()
             .then_some(RetrieverStart {
                 serialized,
                 query: self.query,
             });
-        opener.open(Family::Retriever, event).await
+        Begun::unasked(opener.open(Family::Retriever, event).await)
     }
+
+    fn as_given(&self) {}
 }

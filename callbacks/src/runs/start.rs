@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -9,22 +10,29 @@ use std::task::{Context, Poll};
 
 use futures_util::poll;
 
+use super::asked::Begun;
 use super::closing::set_off;
-use super::guard::{Draft, RunGuard};
+use super::core::{Core, Draft};
+use super::flavour::{Async, Blocking, Flavour};
+use super::guard::RunGuard;
 use super::kinds::sealed::Sealed as _;
 use super::kinds::{Family, Kind};
 use super::openings::Opening;
 use super::tree::{Node, Tree};
-use crate::delivery::{Place, Prepared, PutOff, Site, deliver, inside, owe, quietly};
+use crate::delivery::{
+    Asked, Place, Prepared, PutOff, Site, ask, block_on, deliver, inside, owe, quietly,
+};
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
 use crate::payload::{RunError, RunKind, Serialized};
-use crate::{BoxFuture, Callbacks, EmitError, Event, EventSet, RunId, RunInfo};
+use crate::{BoxFuture, Callbacks, DecisionEvent, EmitError, Event, EventSet, RunId, RunInfo};
 
 /// A run about to start. Setters first, then `.await`: that gives the guard of the run.
 ///
-/// Awaiting fails with [`EmitError::RunClosed`] if a handler listens and the run around this one is
-/// over.
+/// It fails with [`EmitError::RunClosed`] if a handler listens and the run around this one is over,
+/// with [`EmitError::Stopped`] if a handler of a decision event stopped the run, and with
+/// [`EmitError::Raised`] if a handler of its start failed whose errors are raised. Then there is no
+/// guard: those who saw the start have seen the end.
 ///
 /// ```
 /// use callbacks::{Callbacks, ModelParams, RunKind, Serialized};
@@ -44,13 +52,14 @@ use crate::{BoxFuture, Callbacks, EmitError, Event, EventSet, RunId, RunInfo};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[must_use = "a run does not start until its start is awaited: add `.await?`"]
-pub struct Start<'a, O> {
+pub struct Start<'a, O, F: Flavour = Async> {
     callbacks: &'a Callbacks,
     serialized: Option<&'a Serialized>,
     id: Option<RunId>,
     kind: RunKind,
     name: Option<Cow<'static, str>>,
     pub(super) opening: O,
+    flavour: PhantomData<F>,
 }
 
 impl<'a, O: Opening<'a>> Start<'a, O> {
@@ -67,11 +76,17 @@ impl<'a, O: Opening<'a>> Start<'a, O> {
             kind,
             name: None,
             opening,
+            flavour: PhantomData,
         }
+    }
+
+    /// It, to be started by a thread that waits.
+    pub(crate) fn blocking(self) -> Start<'a, O, Blocking> {
+        self.map(|opening| opening)
     }
 }
 
-impl<'a, O> Start<'a, O> {
+impl<'a, O, F: Flavour> Start<'a, O, F> {
     /// Names the run, instead of by what runs.
     pub fn name(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.name = Some(name.into());
@@ -98,10 +113,11 @@ impl<'a, O> Start<'a, O> {
             id: self.id,
             kind: self.kind,
             name: name.unwrap_or(Cow::Borrowed(self.kind.as_str())),
+            blocking: F::BLOCKING,
         }
     }
 
-    pub(super) fn map<P>(self, change: impl FnOnce(O) -> P) -> Start<'a, P> {
+    pub(super) fn map<P, G: Flavour>(self, change: impl FnOnce(O) -> P) -> Start<'a, P, G> {
         Start {
             callbacks: self.callbacks,
             serialized: self.serialized,
@@ -109,25 +125,59 @@ impl<'a, O> Start<'a, O> {
             kind: self.kind,
             name: self.name,
             opening: change(self.opening),
+            flavour: PhantomData,
         }
+    }
+}
+
+impl<'a, O: Opening<'a>, F: Flavour> Start<'a, O, F> {
+    /// Begins the run, and makes of it what is given out: `heard`, if anybody listens to it.
+    pub(super) fn begin<T, H>(
+        mut self,
+        unheard: impl FnOnce(&O, Core<O::Kind>) -> T,
+        heard: impl FnOnce(Begun<O::Kind, O::Decided>) -> H + Send + 'a,
+    ) -> Starting<'a, T>
+    where
+        H: Future<Output = Result<T, EmitError>> + Send,
+    {
+        let draft = self.draft();
+        Starting(if self.callbacks.hears(O::Kind::EVENTS) {
+            let begun = self.opening.start(self.serialized, Opener::new(draft));
+            State::Heard(Box::pin(async move { heard(begun.await?).await }))
+        } else {
+            State::Unheard(Some(unheard(&self.opening, Core::unheard(draft))))
+        })
+    }
+
+    fn begin_plain(self) -> Starting<'a, RunGuard<O::Kind, F>> {
+        let unheard = |_: &O, core| RunGuard::new(core, ());
+        self.begin(unheard, async |begun| {
+            Ok(RunGuard::new(begun.as_it_was().await?, ()))
+        })
     }
 }
 
 impl<'a, O: Opening<'a>> IntoFuture for Start<'a, O> {
     type Output = Result<RunGuard<O::Kind>, EmitError>;
-    type IntoFuture = Starting<'a, O::Kind>;
+    type IntoFuture = Starting<'a, RunGuard<O::Kind>>;
 
-    fn into_future(mut self) -> Self::IntoFuture {
-        let draft = self.draft();
-        Starting(if self.callbacks.hears(O::Kind::EVENTS) {
-            State::Heard(Box::pin(self.opening.start(self.serialized, Opener(draft))))
-        } else {
-            State::Unheard(Some(RunGuard::unheard(draft)))
-        })
+    fn into_future(self) -> Self::IntoFuture {
+        self.begin_plain()
     }
 }
 
-impl<O> fmt::Debug for Start<'_, O> {
+impl<'a, O: Opening<'a>> Start<'a, O, Blocking> {
+    /// Starts the run, and returns when the handlers are done.
+    ///
+    /// # Errors
+    ///
+    /// See [`Start`].
+    pub fn start(self) -> Result<RunGuard<O::Kind, Blocking>, EmitError> {
+        self.begin_plain().wait()
+    }
+}
+
+impl<O, F: Flavour> fmt::Debug for Start<'_, O, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Start")
             .field("serialized", &self.serialized)
@@ -137,42 +187,75 @@ impl<O> fmt::Debug for Start<'_, O> {
     }
 }
 
-/// The future of a [`Start`].
+/// The future of a [`Start`]: of what is given out where the run has started.
 #[must_use = "a run does not start until its start is awaited"]
-pub struct Starting<'a, K: Kind>(State<'a, K>);
+pub struct Starting<'a, T>(State<'a, T>);
 
 /// A run that nobody listens to starts without anything being built.
-enum State<'a, K: Kind> {
-    Unheard(Option<RunGuard<K>>),
-    Heard(BoxFuture<'a, Result<RunGuard<K>, EmitError>>),
+enum State<'a, T> {
+    Unheard(Option<T>),
+    Heard(BoxFuture<'a, Result<T, EmitError>>),
 }
 
-impl<K: Kind> Future for Starting<'_, K> {
-    type Output = Result<RunGuard<K>, EmitError>;
+impl<T: Unpin> Starting<'_, T> {
+    /// Waits with this thread, if there is anything to wait for.
+    pub(super) fn wait(self) -> Result<T, EmitError> {
+        match self.0 {
+            State::Unheard(Some(started)) => Ok(started),
+            other => block_on(Starting(other)),
+        }
+    }
+}
+
+impl<T: Unpin> Future for Starting<'_, T> {
+    type Output = Result<T, EmitError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            State::Unheard(guard) => guard
+            State::Unheard(started) => started
                 .take()
-                .map_or(Poll::Pending, |guard| Poll::Ready(Ok(guard))),
+                .map_or(Poll::Pending, |started| Poll::Ready(Ok(started))),
             State::Heard(start) => start.as_mut().poll(cx),
         }
     }
 }
 
-impl<K: Kind> fmt::Debug for Starting<'_, K> {
+impl<T> fmt::Debug for Starting<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Starting").finish_non_exhaustive()
     }
 }
 
 /// Opens the run of a draft.
-#[derive(Debug)]
-pub struct Opener(Draft);
+pub struct Opener {
+    draft: Draft,
+    /// The run that the handlers were asked about.
+    asked: Option<Plan>,
+}
 
 impl Opener {
+    fn new(draft: Draft) -> Self {
+        Self { draft, asked: None }
+    }
+
     pub(super) fn wants<E: Event<Set = Events>>(&self) -> bool {
-        self.0.origin.wants::<E>()
+        self.draft.origin.wants::<E>()
+    }
+
+    /// Asks about the run, which is not open yet.
+    pub(super) async fn ask<E: DecisionEvent<Set = Events>>(
+        &mut self,
+        event: E,
+    ) -> Result<Asked<E>, EmitError> {
+        let plan = self.asked.get_or_insert_with(|| self.draft.plan());
+        let parent = self.draft.origin.run();
+        let place = Place {
+            registry: &self.draft.origin.registry(),
+            info: &plan.info,
+            sequencer: &plan.tree.sequencer,
+            closed: parent.and_then(|parent| parent.place().closed),
+        };
+        ask(&place, event).await
     }
 
     /// Opens the run, then emits its start, if anybody listens to that.
@@ -180,18 +263,24 @@ impl Opener {
         self,
         family: Family,
         event: Option<E>,
-    ) -> Result<RunGuard<K>, EmitError> {
+    ) -> Result<Core<K>, EmitError> {
+        let Self { draft, asked } = self;
+        let plan = match asked {
+            // The time that it took to decide is none of the run's.
+            Some(plan) => plan.now(),
+            None => draft.plan(),
+        };
         if inside() {
             let event = event.map(|event| Events::own(&event.view()));
-            return self.open_inside(family, event);
+            return draft.open_inside(plan, family, event);
         }
-        if let Some(run) = self.0.origin.run() {
+        if let Some(run) = draft.origin.run() {
             run.tree.sequencer.turn().await;
         }
-        let node = self.0.open(family, |_| {});
+        let node = draft.open(plan, family, |_| {});
         let node = node.map_err(|_| EmitError::RunClosed)?;
         // From here on, whatever happens closes the run.
-        let guard = RunGuard::heard(node.clone());
+        let guard = Core::heard(node.clone(), draft.blocking);
         let begins = Begins(node.clone());
         let route = node.registry.route::<Events>(E::INDEX);
         let (Some(event), Some(route)) = (&event, route) else {
@@ -219,26 +308,28 @@ impl Opener {
             Ok(()) => Ok(guard),
             Err(error) => {
                 // Those who saw the start see the end. What that raises is the lesser evil.
-                let _ = guard.error(shown(&error)).await;
+                let terminal = guard.failing(shown(&error), None);
+                let _ = guard.close(terminal).await;
                 Err(*error)
             }
         }
     }
 }
 
-impl Opener {
+impl Draft {
     /// Opens the run inside a callback: its start is put off. That is queued before the run can be
     /// closed, for whatever closes it waits for its start.
     fn open_inside<K: Kind>(
         self,
+        plan: Plan,
         family: Family,
         event: Option<AnyEvent>,
-    ) -> Result<RunGuard<K>, EmitError> {
+    ) -> Result<Core<K>, EmitError> {
         let mut start = event.map(PutOff::<Events>::new);
         let index = |start: &PutOff<Events>| Events::index(&Events::view(start.event()));
         let index = start.as_ref().map(index);
         let mut turn = None;
-        let node = self.0.open(family, |node| {
+        let node = self.open(plan, family, |node| {
             let begins = Begins(node.clone());
             let place = Place {
                 closed: None,
@@ -250,7 +341,14 @@ impl Opener {
             }
         });
         turn.into_iter().for_each(owe);
-        node.map(RunGuard::heard).map_err(|_| EmitError::RunClosed)
+        node.map(|node| Core::heard(node, self.blocking))
+            .map_err(|_| EmitError::RunClosed)
+    }
+}
+
+impl fmt::Debug for Opener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Opener").field(&self.draft).finish()
     }
 }
 
@@ -288,23 +386,42 @@ impl Drop for Begins {
     }
 }
 
+/// A run that is not open yet.
+pub(super) struct Plan {
+    tree: Arc<Tree>,
+    info: RunInfo,
+}
+
+impl Plan {
+    /// The same run, started only now.
+    fn now(self) -> Self {
+        let info = self.info.restarted();
+        Self { info, ..self }
+    }
+}
+
 impl Draft {
-    /// Opens the run; the error is that the run around it is closed.
-    pub(super) fn open(
-        &self,
-        family: Family,
-        opened: impl FnOnce(&Arc<Node>),
-    ) -> Result<Arc<Node>, Arc<Node>> {
-        let registry = self.origin.registry();
+    pub(super) fn plan(&self) -> Plan {
         let parent = self.origin.run();
         let tree = parent.map_or_else(Tree::new, |parent| parent.tree.clone());
         let info = RunInfo::new(
             self.id,
             self.kind,
             self.name.clone(),
-            registry.labels().clone(),
+            self.origin.registry().labels().clone(),
             parent.map(|parent| parent.info.clone()),
         );
-        tree.open(parent, registry, family, info, opened)
+        Plan { tree, info }
+    }
+
+    /// Opens the run; the error is that the run around it is closed.
+    pub(super) fn open(
+        &self,
+        Plan { tree, info }: Plan,
+        family: Family,
+        opened: impl FnOnce(&Arc<Node>),
+    ) -> Result<Arc<Node>, Arc<Node>> {
+        let registry = self.origin.registry();
+        tree.open(self.origin.run(), registry, family, info, opened)
     }
 }

@@ -13,7 +13,8 @@ pub(super) fn problems(history: &[Recorded]) -> Vec<String> {
     // What is emitted outside any run neither opens nor closes anything.
     let calls = history.iter().filter(|call| !call.run().id().is_nil());
     let mut parents = HashMap::new();
-    let steps = calls.map(|call| {
+    let steps = calls.filter_map(|call| {
+        let place = Place::of(&call.event())?;
         let mut info = call.run();
         while let Some(parent) = info.parent() {
             if parents.insert(info.id(), parent.id()).is_some() {
@@ -21,14 +22,14 @@ pub(super) fn problems(history: &[Recorded]) -> Vec<String> {
             }
             info = parent;
         }
-        Step {
+        Some(Step {
             run: call.run().id(),
             name: call.run().name(),
             tree: call.run().root_id(),
             seq: call.seq(),
             method: call.method(),
-            place: Place::of(&call.event()),
-        }
+            place,
+        })
     });
     let steps = steps.collect::<Vec<_>>();
     Check::new(&steps, &parents).run()
@@ -52,8 +53,9 @@ enum Family {
 }
 
 impl Place {
-    fn of(event: &AnyEvent<'_>) -> Self {
-        match event {
+    /// `None` for what is asked before a run starts.
+    fn of(event: &AnyEvent<'_>) -> Option<Self> {
+        Some(match event {
             AnyEvent::LlmStart(_) | AnyEvent::ChatModelStart(_) => Self::Opens(Family::Llm),
             AnyEvent::ChainStart(_) => Self::Opens(Family::Chain),
             AnyEvent::ToolStart(_) => Self::Opens(Family::Tool),
@@ -70,7 +72,8 @@ impl Place {
             | AnyEvent::Text(_)
             | AnyEvent::Retry(_)
             | AnyEvent::CustomEvent(_) => Self::Inside,
-        }
+            AnyEvent::ToolRequest(_) | AnyEvent::LlmRequest(_) => return None,
+        })
     }
 }
 

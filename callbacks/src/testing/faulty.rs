@@ -16,7 +16,8 @@ use crate::{
 
 /// A handler that does not do what a handler should: to test that what embeds this crate holds out.
 ///
-/// By default it is called for all built-in events, by plain methods. Clones are the same handler:
+/// By default it is called for all built-in events that are emitted, by plain methods; for a decision
+/// event if it is [asked to](Self::on), where it answers nothing or fails. Clones are the same handler:
 /// one is registered, another one asked for its [`calls`](Self::calls).
 ///
 /// ```
@@ -247,7 +248,7 @@ impl<S: EventSet> Handler<S> for Faulty<S> {
 impl<S: EventSet> Fault<S> {
     fn events(&self, asynchronous: bool) -> Interests {
         if self.asynchronous == asynchronous {
-            self.on.unwrap_or(Interests::ALL)
+            self.on.unwrap_or(Interests::ALL.without(S::DECISIONS))
         } else {
             Interests::NONE
         }
@@ -317,7 +318,7 @@ impl<S: EventSet> fmt::Debug for Fault<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fault")
             .field("does", &self.act.kind)
-            .field("on", &self.on.unwrap_or(Interests::ALL))
+            .field("on", &self.events(self.asynchronous))
             .field("asynchronous", &self.asynchronous)
             .field("calls", &self.act.calls)
             .finish()

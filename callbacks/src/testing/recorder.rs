@@ -312,7 +312,7 @@ impl<S: EventSet> Writer<S> {
 
     fn events(&self, asynchronous: bool) -> Interests {
         if self.asynchronous == asynchronous {
-            Interests::ALL
+            Interests::ALL.without(S::DECISIONS)
         } else {
             Interests::NONE
         }

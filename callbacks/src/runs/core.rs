@@ -1,0 +1,277 @@
+//! What a guard holds, whatever its flavour. However it goes, its run closes exactly once.
+
+use std::any::TypeId;
+use std::borrow::Cow;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use serde_json::Value;
+
+use super::closing::{Wait, set_off};
+use super::kinds::{Kind, Output};
+use super::tree::Node;
+use crate::argument::Payload;
+use crate::delivery::{Asked, Site, ask, emit, enter, inside, lock};
+use crate::events::owned::AnyEvent;
+use crate::events::{AgentAction, AgentFinish, CustomEvent, Events, LlmNewToken, Retry};
+use crate::payload::{self, Chunk, ErrorKind, LlmResult, RetryState, RunError, RunKind};
+use crate::{BlockingCallbacks, Callbacks, DecisionEvent, EmitError, Event, Interests, RunId};
+
+/// A run that is open.
+pub(super) struct Core<K: Kind> {
+    place: Place,
+    /// Which of the built-in events somebody listens to: an unheard one looks no further.
+    interests: Interests,
+    callbacks: OnceLock<BlockingCallbacks>,
+    /// Its run is closed, or closing, and the guard has nothing more to do with it.
+    ended: bool,
+    blocking: bool,
+    kind: PhantomData<fn() -> K>,
+}
+
+enum Place {
+    Heard(Arc<Node>),
+    /// Nobody listens. There is a node if somebody asked for the run's id or callbacks.
+    Unheard {
+        draft: Draft,
+        node: OnceLock<Arc<Node>>,
+    },
+}
+
+/// What is said about a run where it is started.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) origin: Callbacks,
+    pub(super) id: Option<RunId>,
+    pub(super) kind: RunKind,
+    pub(super) name: Cow<'static, str>,
+    /// Whether whoever starts it waits with a thread.
+    pub(super) blocking: bool,
+}
+
+impl<K: Kind> Core<K> {
+    pub(super) fn heard(node: Arc<Node>, blocking: bool) -> Self {
+        let interests = node.registry.interests::<Events>();
+        Self::new(Place::Heard(node), interests, blocking)
+    }
+
+    pub(super) fn unheard(draft: Draft) -> Self {
+        let (node, blocking) = (OnceLock::new(), draft.blocking);
+        Self::new(Place::Unheard { draft, node }, Interests::NONE, blocking)
+    }
+
+    fn new(place: Place, interests: Interests, blocking: bool) -> Self {
+        Self {
+            place,
+            interests,
+            callbacks: OnceLock::new(),
+            ended: false,
+            blocking,
+            kind: PhantomData,
+        }
+    }
+
+    /// The run's node, if it has one.
+    pub(super) fn known(&self) -> Option<&Arc<Node>> {
+        match &self.place {
+            Place::Heard(node) => Some(node),
+            Place::Unheard { node, .. } => node.get(),
+        }
+    }
+
+    pub(super) fn node(&self) -> &Arc<Node> {
+        match &self.place {
+            Place::Heard(node) => node,
+            Place::Unheard { draft, node } => node.get_or_init(|| {
+                let node = draft.open(draft.plan(), K::UNHEARD, |_| {});
+                let node = node.unwrap_or_else(|closed| closed);
+                node.begin();
+                node
+            }),
+        }
+    }
+
+    pub(super) fn callbacks(&self) -> &BlockingCallbacks {
+        self.callbacks
+            .get_or_init(|| Callbacks::inside(self.node()).blocking())
+    }
+
+    #[inline]
+    pub(super) fn wants<E: Event>(&self) -> bool {
+        match &self.place {
+            Place::Heard(node) => self.hears::<E>(node),
+            Place::Unheard { draft, .. } => draft.origin.wants::<E>(),
+        }
+    }
+
+    #[inline]
+    fn hears<E: Event>(&self, node: &Node) -> bool {
+        if TypeId::of::<E::Set>() == TypeId::of::<Events>() {
+            self.interests.contains(E::INDEX)
+        } else {
+            node.registry.wants::<E>()
+        }
+    }
+
+    #[inline]
+    pub(super) fn emit<'a, E: Event + 'a>(
+        &'a self,
+        event: E,
+    ) -> impl Future<Output = Result<(), EmitError>> + Send + 'a {
+        let node = self.known().filter(|node| self.hears::<E>(node));
+        emit(node.map(|node| &**node), event)
+    }
+
+    pub(super) async fn ask<E: DecisionEvent>(&self, event: E) -> Result<Asked<E>, EmitError> {
+        match self.known().filter(|node| self.hears::<E>(node)) {
+            Some(node) => ask(&node.place(), event).await,
+            None => Ok(Asked::nobody()),
+        }
+    }
+
+    pub(super) async fn retry(
+        &self,
+        retry_state: impl Payload<RetryState>,
+    ) -> Result<(), EmitError> {
+        if !self.wants::<Retry<'_>>() {
+            return Ok(());
+        }
+        let retry_state = &*retry_state.into_cow();
+        self.emit(Retry { retry_state }).await
+    }
+
+    pub(super) async fn custom_event(
+        &self,
+        name: &str,
+        data: impl Payload<Value>,
+    ) -> Result<(), EmitError> {
+        if !self.wants::<CustomEvent<'_>>() {
+            return Ok(());
+        }
+        let data = &*data.into_cow();
+        self.emit(CustomEvent { name, data }).await
+    }
+
+    pub(super) async fn new_chunk(&self, chunk: impl Payload<Chunk>) -> Result<(), EmitError> {
+        if !self.wants::<LlmNewToken<'_>>() {
+            return Ok(());
+        }
+        let chunk = &*chunk.into_cow();
+        self.emit(LlmNewToken {
+            token: &chunk.text,
+            chunk: Some(chunk),
+            choice: chunk.choice,
+        })
+        .await
+    }
+
+    pub(super) async fn agent_action(
+        &self,
+        action: impl Payload<payload::AgentAction>,
+    ) -> Result<(), EmitError> {
+        if !self.wants::<AgentAction<'_>>() {
+            return Ok(());
+        }
+        let action = &*action.into_cow();
+        self.emit(AgentAction { action }).await
+    }
+
+    pub(super) async fn agent_finish(
+        &self,
+        finish: impl Payload<payload::AgentFinish>,
+    ) -> Result<(), EmitError> {
+        if !self.wants::<AgentFinish<'_>>() {
+            return Ok(());
+        }
+        let finish = &*finish.into_cow();
+        self.emit(AgentFinish { finish }).await
+    }
+
+    /// Ends the run with what it made.
+    pub(super) async fn end(self, output: impl Payload<K::Output>) -> Result<(), EmitError> {
+        let terminal = self.ending(|| output.into_cow().into_owned());
+        self.close(terminal).await
+    }
+
+    /// The event of an end, if anybody listens to it.
+    pub(super) fn ending(&self, output: impl FnOnce() -> Output<K>) -> Option<AnyEvent> {
+        let node = self.known()?;
+        let wanted = K::wants_end(&node.registry);
+        wanted.then(|| K::end(output(), &node.family))
+    }
+
+    /// The event of an error, if anybody listens to it, with what had arrived of a model's answer.
+    pub(super) fn failing(
+        &self,
+        error: impl Into<RunError>,
+        partial: Option<LlmResult>,
+    ) -> Option<AnyEvent> {
+        let node = self.known()?;
+        let wanted = node.family.wants_error(&node.registry);
+        wanted.then(|| node.family.error(error.into(), partial))
+    }
+
+    /// Closes the run with this event.
+    pub(super) async fn close(mut self, terminal: Option<AnyEvent>) -> Result<(), EmitError> {
+        self.ended = true;
+        let Some(node) = self.known().cloned() else {
+            return Ok(());
+        };
+        let Some(closing) = node.close(terminal)? else {
+            return Ok(());
+        };
+        if inside() {
+            set_off(closing, &node);
+            return Ok(());
+        }
+        let Some(left) = Wait::new(closing, node).await else {
+            return Ok(());
+        };
+        let left = std::mem::take(&mut *lock(&left));
+        for turn in left.turns {
+            turn.await;
+        }
+        left.error.map_or(Ok(()), Err)
+    }
+
+    /// Closes the run without waiting for the handlers, unless it is closed.
+    pub(super) fn abandon(&mut self, partial: Option<LlmResult>) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let Some(node) = self.known() else { return };
+        let error = if thread::panicking() {
+            RunError::new("the code that ran it panicked").with_kind(ErrorKind::Panicked)
+        } else {
+            RunError::new("the run was dropped before it ended").with_kind(ErrorKind::Dropped)
+        };
+        let terminal = self.failing(error, partial);
+        let close = || {
+            if let Ok(Some(closing)) = node.close(terminal) {
+                set_off(closing, node);
+            }
+        };
+        if self.blocking {
+            enter(close);
+        } else {
+            close();
+        }
+    }
+}
+
+impl<K: Kind> fmt::Debug for Core<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunGuard")
+            .field("kind", &std::any::type_name::<K>())
+            .field("run", &self.known().map(|node| &node.info))
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K: Kind> Drop for Core<K> {
+    fn drop(&mut self) {
+        self.abandon(None);
+    }
+}
