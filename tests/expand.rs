@@ -18,6 +18,8 @@ mod events;
 mod handler;
 #[path = "../callbacks-macros/src/names.rs"]
 mod names;
+#[path = "../callbacks-macros/src/spans.rs"]
+mod spans;
 
 use expect_test::{ExpectFile, expect_file};
 use proc_macro2::{TokenStream, TokenTree};
@@ -28,6 +30,7 @@ fn table() -> TokenStream {
     quote! {
         on_sold = Sold ['_] { item, count }
         on_tick = Tick [] {}
+        on_order = Order ['_] { id } -> super::Verdict
     }
 }
 
@@ -108,6 +111,36 @@ fn exclusive_handler() {
         handler(&block),
         &expect_file!["expand/exclusive_handler.rs"],
     );
+}
+
+#[test]
+fn deciding_handler() {
+    let block = quote! {
+        impl Clerk {
+            fn on_order(&self, id: &str) -> Verdict {
+                Verdict::Yes
+            }
+        }
+    };
+    check(handler(&block), &expect_file!["expand/deciding_handler.rs"]);
+}
+
+#[test]
+fn decision_event() {
+    let expansion = events::expand(
+        quote!(),
+        &quote! {
+            mod shop {
+                /// May this order go out?
+                #[event(reply = super::Verdict)]
+                pub struct Order<'a> {
+                    pub id: &'a str,
+                }
+            }
+        },
+        "lib.rs:1:1",
+    );
+    check(expansion, &expect_file!["expand/decision_event.rs"]);
 }
 
 #[test]

@@ -24,8 +24,9 @@ pub(crate) struct EventsArgs {
 impl HandlerArgs {
     pub(crate) fn parse(args: TokenStream) -> syn::Result<Self> {
         let mut events = None;
-        parse(args, &["events"], "events = path::to::set", |_, input| {
-            events = Some(path(input)?);
+        let usage = "events = path::to::set";
+        parse(args, &["events"], usage, |name, input| {
+            events = Some(path(name, input, usage)?);
             Ok(())
         })?;
         Ok(Self {
@@ -42,10 +43,12 @@ impl EventsArgs {
             &["crate", "serde", "adapt"],
             "crate = path::to::callbacks`, `serde` and `adapt = path::to::function",
             |name, input| {
-                match name {
-                    "crate" => krate = Some(path(input)?),
-                    "adapt" => adapt = Some(path(input)?),
-                    _ => serde = true,
+                if name == "crate" {
+                    krate = Some(path(name, input, "crate = path::to::callbacks")?);
+                } else if name == "adapt" {
+                    adapt = Some(path(name, input, "adapt = path::to::function")?);
+                } else {
+                    serde = true;
                 }
                 Ok(())
             },
@@ -67,8 +70,9 @@ pub(crate) struct EventArgs {
 impl EventArgs {
     pub(crate) fn parse(args: TokenStream) -> syn::Result<Self> {
         let mut reply = None;
-        parse(args, &["reply"], "reply = Type", |_, input| {
-            input.parse::<Token![=]>()?;
+        let usage = "reply = Type";
+        parse(args, &["reply"], usage, |name, input| {
+            equals(name, input, usage)?;
             reply = Some(input.parse()?);
             Ok(())
         })?;
@@ -76,9 +80,19 @@ impl EventArgs {
     }
 }
 
-fn path(input: ParseStream<'_>) -> syn::Result<Path> {
-    input.parse::<Token![=]>()?;
+fn path(name: &Ident, input: ParseStream<'_>, usage: &str) -> syn::Result<Path> {
+    equals(name, input, usage)?;
     input.call(Path::parse_mod_style)
+}
+
+/// The `=` behind a name, and that there is something behind it.
+fn equals(name: &Ident, input: ParseStream<'_>, usage: &str) -> syn::Result<()> {
+    let equals = input.parse::<Option<Token![=]>>()?;
+    if equals.is_none() || input.is_empty() {
+        let message = format!("`{name}` needs a value: write `{usage}`");
+        return Err(syn::Error::new(name.span(), message));
+    }
+    Ok(())
 }
 
 /// Parses arguments that may stand once each, in any order.
@@ -86,7 +100,7 @@ fn parse(
     args: TokenStream,
     known: &[&str],
     usage: &str,
-    mut argument: impl FnMut(&str, ParseStream<'_>) -> syn::Result<()>,
+    mut argument: impl FnMut(&Ident, ParseStream<'_>) -> syn::Result<()>,
 ) -> syn::Result<()> {
     let parser = |input: ParseStream<'_>| {
         let mut seen = Vec::new();
@@ -108,7 +122,7 @@ fn parse(
                 let message = format!("`{text}` is given twice; leave one out");
                 return Err(syn::Error::new(name.span(), message));
             }
-            argument(&text, input)?;
+            argument(&name, input)?;
             seen.push(text);
             if !input.is_empty() {
                 input.parse::<Token![,]>()?;

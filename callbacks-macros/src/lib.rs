@@ -6,6 +6,7 @@ mod diagnostics;
 mod events;
 mod handler;
 mod names;
+mod spans;
 
 use proc_macro::TokenStream;
 

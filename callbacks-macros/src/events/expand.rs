@@ -2,11 +2,13 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::Path;
+use syn::spanned::Spanned;
+use syn::{Path, Type};
 
 use super::model::{Event, Set};
 use super::owned::{self, owned};
 use super::table::table;
+use crate::spans::located;
 
 pub(crate) fn expand(set: &Set, place: &str) -> TokenStream {
     let Set {
@@ -220,7 +222,8 @@ fn event_impl(set: &Set, event: &Event, index: u32) -> TokenStream {
             ::core::option::Option::None
         }},
     };
-    let decision = event.reply.as_ref().map(|_| decision_impl(set, event));
+    let decision = event.reply.as_ref();
+    let decision = decision.map(|reply| decision_impl(set, event, reply));
     quote! {
         #[allow(deprecated)]
         impl #krate::Event for #ty {
@@ -257,13 +260,15 @@ fn event_impl(set: &Set, event: &Event, index: u32) -> TokenStream {
     }
 }
 
-fn decision_impl(set: &Set, event: &Event) -> TokenStream {
+fn decision_impl(set: &Set, event: &Event, reply: &Type) -> TokenStream {
     let krate = &set.args.krate;
     let own = owned::own(event);
     let (name, ty) = (event.name(), event.ty(&quote!('_)));
+    // Located at the reply: there rustc points if it is none.
+    let head = located(quote!(impl #krate::DecisionEvent for #ty), reply.span());
     quote! {
         #[allow(deprecated)]
-        impl #krate::DecisionEvent for #ty {
+        #head {
             type Owned = owned::#name;
 
             fn to_twin(&self) -> owned::#name {

@@ -8,6 +8,7 @@ use syn::{Generics, Ident, Lifetime, Path, ReturnType, Signature, Token, Type};
 
 use super::check::{Checked, Source};
 use super::table::Input;
+use crate::spans::located;
 
 pub(crate) fn expand(input: &Input, methods: &[Checked<'_>]) -> TokenStream {
     let events = &input.events;
@@ -199,18 +200,6 @@ fn handler(
             #register
         }
     }
-}
-
-/// The tokens, all in one place: where rustc finds several, it points at the whole attribute.
-fn located(tokens: TokenStream, at: Span) -> TokenStream {
-    let located = tokens.into_iter().map(|mut token| {
-        // Which crate `$crate` means is told by its span.
-        if token.to_string() != "$crate" {
-            token.set_span(at);
-        }
-        token
-    });
-    located.collect()
 }
 
 /// A handler outlives every run. Where that depends on its parameters, it is one only if they do.

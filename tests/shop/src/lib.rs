@@ -1,6 +1,8 @@
 //! A framework with events of its own. It knows the runtime as `cb`, and its users need not know it
 //! at all.
 
+use std::ops::ControlFlow;
+
 /// What is in here, for users.
 pub use cb::{Callbacks, EmitError, LlmResult, callback_handler};
 
@@ -12,6 +14,38 @@ pub use cb::events as happenings;
 pub struct Order {
     /// Its number.
     pub id: u32,
+}
+
+/// Whether money is given back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All of it.
+    Yes,
+    /// So much.
+    Less(u64),
+    /// None, for this reason.
+    No(String),
+}
+
+impl cb::Reply<trade::owned::Refund> for Verdict {
+    fn go_on() -> Self {
+        Self::Yes
+    }
+
+    fn stop(reason: &str) -> Self {
+        Self::No(reason.to_owned())
+    }
+
+    fn settle(self, event: &mut trade::owned::Refund) -> ControlFlow<Self> {
+        match self {
+            Self::Yes => ControlFlow::Continue(()),
+            Self::Less(cents) => {
+                event.cents = cents;
+                ControlFlow::Continue(())
+            }
+            no @ Self::No(_) => ControlFlow::Break(no),
+        }
+    }
 }
 
 /// Two levels down.
@@ -47,6 +81,15 @@ pub mod deep {
 
         /// A minute went by.
         pub struct Tick;
+
+        /// May this money be given back?
+        #[event(reply = crate::Verdict)]
+        pub struct Refund<'a> {
+            /// For what.
+            pub item: &'a str,
+            /// How much.
+            pub cents: u64,
+        }
     }
 
     /// Listens in the crate of the set.
@@ -95,4 +138,19 @@ pub async fn sell_tea(callbacks: &Callbacks) -> Result<(), EmitError> {
     };
     callbacks.emit(sold).await?;
     callbacks.emit(trade::Tick).await
+}
+
+/// Asks how much is given back.
+///
+/// # Errors
+///
+/// None: it is asked outside any run.
+pub async fn refund(
+    callbacks: &Callbacks,
+    item: &str,
+    cents: u64,
+) -> Result<(Verdict, u64), EmitError> {
+    let asked = callbacks.ask_to_rewrite(trade::Refund { item, cents });
+    let (verdict, refund) = asked.await?;
+    Ok((verdict, refund.cents))
 }

@@ -18,6 +18,11 @@ impl Ledger {
         self.add("tick".to_owned());
     }
 
+    fn on_refund(&self, item: &str) -> shop::Verdict {
+        self.add(format!("refund of {item}"));
+        shop::Verdict::No("all sales are final".to_owned())
+    }
+
     /// What happened so far.
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
@@ -55,6 +60,11 @@ mod tests {
             .with::<shop::happenings::Events, _>(ledger.clone());
         shop::sell_tea(&callbacks).await.unwrap();
         shop::answer(&callbacks).await.unwrap();
-        assert_eq!(ledger.lines(), ["2 tea", "tick", "Because"]);
+        let (verdict, _) = shop::refund(&callbacks, "tea", 1).await.unwrap();
+        assert_eq!(verdict, shop::Verdict::No("all sales are final".to_owned()));
+        assert_eq!(
+            ledger.lines(),
+            ["2 tea", "tick", "Because", "refund of tea"]
+        );
     }
 }

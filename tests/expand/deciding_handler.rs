@@ -1,0 +1,71 @@
+#[automatically_derived]
+#[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+impl shop::CallbackHandler for Clerk {
+    fn interests(&self) -> shop::__private::Interests {
+        const {
+            shop::__private::Interests::of(
+                &[<shop::Order<'_> as shop::__private::Event>::INDEX],
+            )
+        }
+    }
+    fn on_order(
+        &self,
+        event: &shop::Order<'_>,
+        _run: &shop::__private::Run<'_>,
+    ) -> ::core::result::Result<
+        <shop::Order<'_> as shop::__private::Event>::Reply,
+        shop::__private::BoxError,
+    > {
+        let id = event.id;
+        let id: &str = id;
+        <Verdict as shop::__private::IntoOutcome<
+            <shop::Order<'_> as shop::__private::Event>::Reply,
+        >>::into_outcome(Self::on_order(self, id))
+    }
+}
+#[automatically_derived]
+#[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+impl shop::AsyncCallbackHandler for Clerk {
+    fn interests(&self) -> shop::__private::Interests {
+        shop::__private::Interests::NONE
+    }
+}
+#[automatically_derived]
+#[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+impl shop::__private::Deliver<shop::Events> for Clerk {
+    fn interests(&self) -> shop::__private::Interests {
+        shop::CallbackHandler::interests(self)
+    }
+    fn async_interests(&self) -> shop::__private::Interests {
+        shop::AsyncCallbackHandler::interests(self)
+    }
+    fn deliver(
+        &self,
+        run: &shop::__private::Run<'_>,
+        event: &<shop::Events as shop::__private::EventSet>::Ref<'_>,
+    ) -> shop::__private::Outcome {
+        shop::__private::deliver(self, run, event)
+    }
+    fn deliver_async<'a, 'e: 'a>(
+        &'a self,
+        run: &'a shop::__private::Run<'e>,
+        event: &'a <shop::Events as shop::__private::EventSet>::Ref<'e>,
+    ) -> shop::__private::BoxFuture<'a, shop::__private::Outcome> {
+        shop::__private::deliver_async(self, run, event)
+    }
+    fn ask(
+        &self,
+        run: &shop::__private::Run<'_>,
+        event: &<shop::Events as shop::__private::EventSet>::Ref<'_>,
+    ) -> shop::__private::Answer<shop::Events> {
+        shop::__private::ask(self, run, event)
+    }
+}
+#[automatically_derived]
+#[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+impl shop::__private::Handler<shop::Events> for Clerk {
+    type Delivery = Self;
+    fn register(self) -> shop::__private::Registered<shop::Events, Self::Delivery> {
+        shop::__private::Registered::new(::std::sync::Arc::new(self))
+    }
+}
