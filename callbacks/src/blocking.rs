@@ -60,7 +60,7 @@ use crate::{Callbacks, DecisionEvent, EmitError, Event, FlushReport, NoReply};
 ///
 /// On the thread of a current-thread runtime, that runtime stands still meanwhile. A handler must not
 /// wait there for one of its tasks. Where a current-thread runtime is at hand, an async method without
-/// a timeout of its own has one of 30 seconds; and what waits a minute for something else that never
+/// a timeout of its own has one of 30 seconds; and what waits 40 seconds for something else that never
 /// happens, such as room in the queue of a task that stands still, is
 /// [`EmitError::WouldDeadlock`].
 #[derive(Clone, Default)]

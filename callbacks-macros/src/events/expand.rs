@@ -215,12 +215,13 @@ fn event_impl(set: &Set, event: &Event, index: u32) -> TokenStream {
     let elided = set.generics(&quote!('_));
     let view = set.generics(&quote!('event));
     let reply = event.reply();
-    let any_reply = match event.reply {
-        Some(_) => quote!(::core::option::Option::Some(AnyReply::#name(reply))),
-        None => quote! {{
+    let any_reply = if event.reply.is_some() {
+        quote!(::core::option::Option::Some(AnyReply::#name(reply)))
+    } else {
+        quote!({
             let () = reply;
             ::core::option::Option::None
-        }},
+        })
     };
     let decision = event.reply.as_ref();
     let decision = decision.map(|reply| decision_impl(set, event, reply));

@@ -373,10 +373,10 @@ fn call(checked: &Checked<'_>, locals: &Locals) -> TokenStream {
 
 /// What the trait's method returns.
 fn returns(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> TokenStream {
-    match reply(checked, events, private) {
-        Some(reply) => quote!(::core::result::Result<#reply, #private::BoxError>),
-        None => quote!(#private::Outcome),
-    }
+    let Some(reply) = reply(checked, events, private) else {
+        return quote!(#private::Outcome);
+    };
+    quote!(::core::result::Result<#reply, #private::BoxError>)
 }
 
 /// What a decision event is answered with.

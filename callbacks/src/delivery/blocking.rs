@@ -25,7 +25,7 @@ use crate::EmitError;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// After so much time in which nothing happened at all, nothing will.
-const STUCK: Duration = Duration::from_secs(60);
+const STUCK: Duration = Duration::from_secs(40);
 
 thread_local! {
     static HERE: Cell<Option<Blocked>> = const { Cell::new(None) };
