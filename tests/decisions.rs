@@ -859,6 +859,8 @@ async fn rewrites_of_any_reply_compose() {
 async fn an_observer_of_everything_is_no_decider() {
     let faulty = Faulty::error("looks at everything");
     let callbacks = Callbacks::new().with(faulty).with(Recorder::default());
+    let callbacks = callbacks.with(Records::new());
+    let (callbacks, _records) = callbacks.record(Queue::bounded(8));
     assert!(!callbacks.wants::<ToolRequest<'_>>());
     assert!(!callbacks.wants::<LlmRequest<'_>>());
     drop(callbacks.tool_start(&TOOL, "x").await.unwrap());

@@ -21,17 +21,19 @@ use crate::payload::{LlmResult, Message};
 /// #[callback_events]
 /// mod shop {
 ///     /// May this order go out?
-///     #[event(reply = super::Verdict)]
+///     #[event(reply = Verdict)]
 ///     pub struct Order<'a> {
 ///         pub id: &'a str,
 ///     }
+///
+///     #[derive(Debug, PartialEq)]
+///     pub enum Verdict {
+///         Yes,
+///         No(String),
+///     }
 /// }
 ///
-/// #[derive(Debug, PartialEq)]
-/// enum Verdict {
-///     Yes,
-///     No(String),
-/// }
+/// use shop::Verdict;
 ///
 /// impl Reply<shop::owned::Order> for Verdict {
 ///     fn go_on() -> Self {

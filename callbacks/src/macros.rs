@@ -48,6 +48,10 @@
 /// logged through `tracing`; the run goes on, unless the handler was registered with
 /// [`raise_errors`](crate::Configured::raise_errors).
 ///
+/// A method for a decision event, such as [`ToolRequest`](crate::events::ToolRequest), returns its
+/// reply, or a `Result` of that: an error or a panic there is a stop. See
+/// [`Decision`](crate::Decision).
+///
 /// A method may emit events, start runs and end them, in its own run tree and in others. Inside it
 /// nothing waits, so that nothing waits for itself: an emission is put off, and gives `Ok` at once; a
 /// start gives the run at once, an end has been set off. All that is put off in a run tree is
@@ -115,6 +119,12 @@ pub use callbacks_macros::callback_handler;
 /// ToOwned`, `Option<&'a T>`, or small `Copy` values; what cannot be cloned goes in as `&'a
 /// Arc<T>`. Events are `Clone`, `Copy` and `Debug`, so their fields are.
 ///
+/// # Decision events
+///
+/// An event under `#[event(reply = Type)]` asks something of its handlers: their methods return a
+/// `Type`, which implements [`Reply`](crate::Reply) for the owned event and says what an answer means.
+/// It is not emitted, but asked, with [`Callbacks::ask`](crate::Callbacks::ask).
+///
 /// # What it adds to the module
 ///
 /// | item | is |
@@ -124,6 +134,7 @@ pub use callbacks_macros::callback_handler;
 /// | `Events` | the set as a type, for `.with::<shop::Events, _>(..)` |
 /// | `AnyEvent<'a>`, `owned::AnyEvent` | any event of the set, borrowed and owned |
 /// | `owned::Sold`, .. | each event as a value that owns its fields |
+/// | `AnyReply` | any answer to a decision event, if there is one in the set |
 ///
 /// # Arguments
 ///

@@ -155,11 +155,10 @@ impl<S: EventSet> Deliver<S> for Question<S> {
 }
 
 impl<S: EventSet> Entry<S> {
-    /// The same handler, to be asked: on the same lane and within the same time, but waited for, and
-    /// with its failures for whoever asks.
+    /// The same handler, to be asked: on the same lane and within the same time, with its failures for
+    /// whoever asks.
     fn asking(&self, question: Arc<Question<S>>) -> Arc<Self> {
         let mut entry = self.again(question);
-        entry.options.background = None;
         entry.options.raise_errors = true;
         Arc::new(entry)
     }
