@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use callbacks::{
-    Callbacks, EmitError, Generation, LlmOutput, LlmResult, LlmRun, Message, ModelParams,
+    Asked, Callbacks, EmitError, Generation, LlmOutput, LlmResult, LlmRun, Message, ModelParams,
     Serialized, TokenUsage,
 };
 
@@ -66,6 +66,15 @@ impl ChatOpenAi {
         self
     }
 
+    /// Answers a prompt.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be answered.
+    pub async fn invoke(&self, prompt: &str) -> Result<LlmResult, ChatError> {
+        self.generate(&[vec![Message::human(prompt)]]).await
+    }
+
     /// Answers each conversation of a batch.
     ///
     /// # Errors
@@ -74,14 +83,18 @@ impl ChatOpenAi {
     pub async fn generate(&self, batch: &[Vec<Message>]) -> Result<LlmResult, ChatError> {
         let mut result = LlmResult::default();
         for messages in batch {
-            let run = self
-                .callbacks
-                .chat_model_start(&CHAT_OPENAI, messages)
-                .params(|| self.params())
-                .await?;
-            let answer = self.answer(messages, &run).await;
-            run.finish(answer.as_ref()).await?;
-            let answer = answer?;
+            let start = self.callbacks.chat_model_start(&CHAT_OPENAI, messages);
+            let answer = match start.params(|| self.params()).ask().await? {
+                Asked::Answered(answer) => answer,
+                Asked::Go(run) => {
+                    // The messages as handlers decided, if they did.
+                    let messages = run.messages().unwrap_or(messages).to_vec();
+                    let run = run.into_run();
+                    let answer = self.answer(&messages, &run).await;
+                    run.finish(answer.as_ref()).await?;
+                    answer?
+                }
+            };
             result.generations.extend(answer.generations);
             result.llm_output.token_usage += &answer.llm_output.token_usage;
             result.llm_output.model_name = answer.llm_output.model_name;

@@ -1,6 +1,8 @@
-//! A small model of a framework that embeds `callbacks`: one chat model.
+//! A small model of a framework that embeds `callbacks`: one chat model, one tool.
 
 mod chat_openai;
+mod shell;
 mod transcript;
 
 pub use chat_openai::{ChatError, ChatOpenAi};
+pub use shell::Shell;

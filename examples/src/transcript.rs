@@ -4,9 +4,10 @@ use std::io;
 
 use serde::Deserialize;
 
-const RECORDED: [&str; 2] = [
+const RECORDED: [&str; 3] = [
     include_str!("../transcripts/joke.en.json"),
     include_str!("../transcripts/joke.zh.json"),
+    include_str!("../transcripts/mail.en.json"),
 ];
 
 /// One answer of a model, token by token.

@@ -1,17 +1,33 @@
 //! What the examples print.
 
 use std::env;
+use std::io::Write;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 /// The output of an example, which cargo has built beside this test.
 fn output(example: &str, args: &[&str]) -> String {
+    output_of(example, args, "")
+}
+
+/// Its output, when this is typed.
+fn output_of(example: &str, args: &[&str], input: &str) -> String {
     let deps = env::current_exe().unwrap();
     let target = deps.ancestors().nth(2).map(PathBuf::from).unwrap();
     let program = target.join("examples").join(example);
     let program = program.with_extension(env::consts::EXE_EXTENSION);
-    let output = Command::new(&program).args(args).output();
-    let output = output.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let mut command = Command::new(&program);
+    command
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    let running = command.spawn();
+    let mut running = running.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
+    let mut stdin = running.stdin.take().unwrap();
+    // One that does not read has left.
+    let _ = stdin.write_all(input.as_bytes());
+    drop(stdin);
+    let output = running.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }
@@ -39,4 +55,101 @@ fn async_callbacks() {
             Some("gpt-3.5-turbo")
         );
     }
+}
+
+const JOKE: &str = "Why don't scientists trust atoms? \n\nBecause they make up everything.\n";
+
+#[test]
+fn decisions() {
+    let models = format!(
+        "> Human: Tell me a joke\n{JOKE}> Human: Tell me a joke\n{JOKE}\
+         > Human: Who is <mail>\nI cannot tell, the address never reached me.\n\
+         > Human: Tell me a secret\n\
+         no answer: a callback handler stopped the run: the budget is spent\n"
+    );
+    let tools = "Shell wants to run `ls`: [y]es, [n]o, or what instead? \n\
+         \"ran `ls`\"\n\
+         Shell wants to run `rm -rf /`: [y]es, [n]o, or what instead? \n\
+         a callback handler stopped the run: the user said no\n\
+         Shell wants to run `cat secrets`: [y]es, [n]o, or what instead? \n\
+         \"ran `echo hi`\"\n";
+    assert_eq!(
+        output_of("decisions", &[], "y\nn\necho hi\n"),
+        models + tools
+    );
+    // Where nobody is there to say yes, it is a no.
+    let nobody = output("decisions", &[]);
+    assert!(!nobody.contains("ran `"), "{nobody}");
+    assert_eq!(
+        nobody.matches("unexpected end of file").count(),
+        3,
+        "{nobody}"
+    );
+}
+
+#[test]
+fn cost() {
+    assert_eq!(
+        output("cost", &[]),
+        "gpt-3.5-turbo: 26 tokens\n3900 millionths of a cent\n"
+    );
+}
+
+#[test]
+fn prompt_log() {
+    let path = env::temp_dir().join(format!("prompts-{}.log", std::process::id()));
+    let output = output("prompt_log", &[path.to_str().unwrap()]);
+    assert!(output.contains("delivered: 4, failed: 0"), "{output}");
+    let log = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(output.ends_with(&log));
+    assert_eq!(
+        log,
+        "ChatOpenAI prod: Human: Tell me a joke\n\
+         ChatOpenAI prod: Human: Is there life on Mars?\n\
+         ChatOpenAI failed: no recorded answer to \"Is there life on Mars?\"\n"
+    );
+}
+
+#[test]
+fn rate_limit() {
+    assert_eq!(
+        output("rate_limit", &[]),
+        "call 1: 68 characters\ncall 2: 68 characters\n\
+         call 3 was stopped: more than 2 calls in 60s\n"
+    );
+}
+
+#[test]
+fn retries() {
+    assert_eq!(
+        output("retries", &[]),
+        "home: Ok(\"home\")\nslow: Ok(\"slow\")\nbusy: Ok(\"busy\")\n\
+         gone: Err(\"503 service unavailable\")\n\
+         Fetch tried again 3 times: 503 service unavailable\n\
+         Fetch tried again 1 times: timed out\n"
+    );
+}
+
+#[cfg(feature = "metrics")]
+#[test]
+fn metrics() {
+    let output = output("metrics", &[]);
+    for line in [
+        "llm_calls_total{model=\"gpt-3.5-turbo\",outcome=\"ok\"} 1",
+        "llm_calls_total{model=\"\",outcome=\"failed\"} 1",
+        "llm_tokens_total 16",
+    ] {
+        assert!(output.contains(line), "{output}");
+    }
+}
+
+#[cfg(feature = "websocket")]
+#[test]
+fn websocket() {
+    let output = output("websocket", &[]);
+    let tokens: Vec<_> = output.lines().collect();
+    assert_eq!(tokens.first(), Some(&""));
+    assert_eq!(tokens.last(), Some(&"[14 tokens]"));
+    assert!(output.contains("\nWhy\n don\n't\n scientists"), "{output}");
 }

@@ -1,0 +1,56 @@
+//! A cost counter: counts while the program runs, and is read back at the end.
+//!
+//! ```sh
+//! cargo run --example cost
+//! ```
+
+use std::collections::BTreeMap;
+
+use callbacks::{Callbacks, Exclusive, LlmResult, TokenUsage, callback_handler};
+use callbacks_examples::ChatOpenAi;
+
+/// What a million tokens cost, in cents: read, written.
+const PRICES: [(&str, u64, u64); 2] = [("gpt-3.5-turbo", 50, 150), ("gpt-4o-mini", 15, 60)];
+
+/// Its methods take `&mut self`, so it needs no lock.
+#[derive(Debug, Default)]
+struct Costs {
+    by_model: BTreeMap<String, TokenUsage>,
+}
+
+#[callback_handler]
+impl Costs {
+    fn on_llm_end(&mut self, response: &LlmResult) {
+        let model = response.llm_output.model_name.clone().unwrap_or_default();
+        *self.by_model.entry(model).or_default() += response.usage();
+    }
+}
+
+impl Costs {
+    fn micro_cents(&self) -> u64 {
+        let cost = |(model, usage): (&String, &TokenUsage)| {
+            let price = PRICES.iter().find(|(name, ..)| name == model);
+            let (_, read, written) = price.unwrap_or(&("", 0, 0));
+            usage.input_tokens.unwrap_or(0) * read + usage.output_tokens.unwrap_or(0) * written
+        };
+        self.by_model.iter().map(cost).sum()
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let costs = Exclusive::new(Costs::default());
+    let chat = ChatOpenAi::new().callbacks(Callbacks::new().with(costs.clone()));
+
+    for prompt in ["Tell me a joke", "给我讲个笑话"] {
+        chat.invoke(prompt).await?;
+    }
+
+    costs.with(|costs| {
+        for (model, usage) in &costs.by_model {
+            println!("{model}: {} tokens", usage.output_tokens.unwrap_or(0));
+        }
+        println!("{} millionths of a cent", costs.micro_cents());
+    });
+    Ok(())
+}
