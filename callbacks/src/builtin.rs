@@ -225,6 +225,7 @@ pub mod events {
 
 impl<'a> events::LlmNewToken<'a> {
     /// A token that nothing came with.
+    #[inline]
     pub(crate) fn of_text(token: &'a str) -> Self {
         let (chunk, choice) = (None, 0);
         Self {

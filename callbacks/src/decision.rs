@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use serde_json::Value;
 
+use crate::DecisionEvent;
 use crate::events::owned::{LlmRequest, ToolRequest};
 use crate::payload::{LlmResult, Message};
 
@@ -161,4 +162,10 @@ impl Reply<LlmRequest> for Decision<Vec<Message>, LlmResult> {
     fn settle(self, event: &mut LlmRequest) -> ControlFlow<Self> {
         self.settle_with(|messages| drop(mem::replace(&mut event.messages, messages)))
     }
+}
+
+/// The answer to `E` of a handler that has nothing against it.
+#[must_use]
+pub fn go_on<E: DecisionEvent>() -> E::Reply {
+    Reply::go_on()
 }

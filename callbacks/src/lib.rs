@@ -53,12 +53,7 @@ pub mod __private {
     pub use callbacks_macros::expand_handler;
     pub use serde;
 
-    /// The answer to `E` of a handler that has nothing against it.
-    #[must_use]
-    pub fn go_on<E: crate::DecisionEvent>() -> E::Reply {
-        crate::Reply::go_on()
-    }
-
+    pub use crate::decision::go_on;
     pub use crate::{
         Answer, BoxError, BoxFuture, Deliver, DeliverMut, Event, EventSet, Exclusive, Handler,
         Interests, IntoOutcome, Outcome, Registered, Run, handler::Shared,

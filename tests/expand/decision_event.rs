@@ -295,13 +295,9 @@ mod shop {
             run: &::callbacks::Run<'_>,
             event: &super::AnyEvent<'_>,
         ) -> ::callbacks::Outcome {
+            let _ = (handler, run);
             match event {
-                super::AnyEvent::Order(event) => {
-                    ::core::result::Result::map(
-                        super::CallbackHandler::on_order(handler, event, run),
-                        ::core::mem::drop,
-                    )
-                }
+                super::AnyEvent::Order(_) => ::core::result::Result::Ok(()),
             }
         }
         pub fn deliver_mut<H: super::ExclusiveCallbackHandler>(
@@ -309,13 +305,9 @@ mod shop {
             run: &::callbacks::Run<'_>,
             event: &super::AnyEvent<'_>,
         ) -> ::callbacks::Outcome {
+            let _ = (handler, run);
             match event {
-                super::AnyEvent::Order(event) => {
-                    ::core::result::Result::map(
-                        super::ExclusiveCallbackHandler::on_order(handler, event, run),
-                        ::core::mem::drop,
-                    )
-                }
+                super::AnyEvent::Order(_) => ::core::result::Result::Ok(()),
             }
         }
         pub fn deliver_async<'a, 'e: 'a, H: super::AsyncCallbackHandler>(
@@ -323,16 +315,12 @@ mod shop {
             run: &'a ::callbacks::Run<'e>,
             event: &'a super::AnyEvent<'e>,
         ) -> ::callbacks::BoxFuture<'a, ::callbacks::Outcome> {
+            let _ = (handler, run);
             match event {
-                super::AnyEvent::Order(event) => {
-                    let answered = super::AsyncCallbackHandler::on_order(
-                        handler,
-                        event,
-                        run,
-                    );
-                    ::std::boxed::Box::pin(async move {
-                        ::core::result::Result::map(answered.await, ::core::mem::drop)
-                    })
+                super::AnyEvent::Order(_) => {
+                    ::std::boxed::Box::pin(
+                        ::core::future::ready(::core::result::Result::Ok(())),
+                    )
                 }
             }
         }

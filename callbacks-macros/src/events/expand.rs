@@ -493,35 +493,26 @@ fn private(set: &Set, place: &str) -> TokenStream {
     let table = table(set, place);
     let krate = &set.args.krate;
     let (elided, view) = (set.generics(&quote!('_)), set.generics(&quote!('e)));
-    let arms = |of: &TokenStream| {
+    // A decision event is asked, and not delivered.
+    let arms = |of: &TokenStream, nothing: &TokenStream| {
         let arm = |event: &Event| {
             let (name, method) = (event.name(), &event.method);
-            let call = quote!(super::#of::#method(handler, event, run));
-            // Where a decision event is only told of, its answer is not asked for.
-            let call = match event.reply {
-                Some(_) => quote!(::core::result::Result::map(#call, ::core::mem::drop)),
-                None => call,
-            };
-            quote!(super::AnyEvent::#name(event) => #call,)
+            if event.reply.is_some() {
+                return quote!(super::AnyEvent::#name(_) => #nothing,);
+            }
+            quote! {
+                super::AnyEvent::#name(event) => super::#of::#method(handler, event, run),
+            }
         };
         set.events.iter().map(arm).collect::<TokenStream>()
     };
-    let async_arms = set.events.iter().map(|event| {
-        let (name, method) = (event.name(), &event.method);
-        let call = quote!(super::AsyncCallbackHandler::#method(handler, event, run));
-        let call = match event.reply {
-            Some(_) => quote! {{
-                let answered = #call;
-                ::std::boxed::Box::pin(async move {
-                    ::core::result::Result::map(answered.await, ::core::mem::drop)
-                })
-            }},
-            None => call,
-        };
-        quote!(super::AnyEvent::#name(event) => #call,)
-    });
-    let plain = arms(&quote!(CallbackHandler));
-    let exclusive = arms(&quote!(ExclusiveCallbackHandler));
+    let nothing = quote!(::core::result::Result::Ok(()));
+    let plain = arms(&quote!(CallbackHandler), &nothing);
+    let exclusive = arms(&quote!(ExclusiveCallbackHandler), &nothing);
+    let nothing = quote!(::std::boxed::Box::pin(::core::future::ready(#nothing)));
+    let futures = arms(&quote!(AsyncCallbackHandler), &nothing);
+    let unused = set.events.iter().all(|event| event.reply.is_some());
+    let unused = unused.then(|| quote!(let _ = (handler, run);));
     let asks = set.has_decisions().then(|| asks(set));
     quote! {
         /// What generated code needs, at the end of whatever path leads to this set.
@@ -536,6 +527,7 @@ fn private(set: &Set, place: &str) -> TokenStream {
                 run: &#krate::Run<'_>,
                 event: &super::AnyEvent #elided,
             ) -> #krate::Outcome {
+                #unused
                 match event { #plain }
             }
 
@@ -544,6 +536,7 @@ fn private(set: &Set, place: &str) -> TokenStream {
                 run: &#krate::Run<'_>,
                 event: &super::AnyEvent #elided,
             ) -> #krate::Outcome {
+                #unused
                 match event { #exclusive }
             }
 
@@ -552,7 +545,8 @@ fn private(set: &Set, place: &str) -> TokenStream {
                 run: &'a #krate::Run<'e>,
                 event: &'a super::AnyEvent #view,
             ) -> #krate::BoxFuture<'a, #krate::Outcome> {
-                match event { #(#async_arms)* }
+                #unused
+                match event { #futures }
             }
 
             #asks
