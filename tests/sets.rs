@@ -10,11 +10,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use callbacks::{
-    BoxError, Callbacks, Event, EventSet, Interests, LlmResult, Run, Serialized, callback_events,
-    callback_handler,
+    BoxError, Callbacks, DecisionEvent, Event, EventSet, Interests, LlmResult, Run, Serialized,
+    callback_events, callback_handler,
 };
 use callbacks_tests::Log;
-use shop::trade::{self, HTTPFailed, Printed, Sold, Tick};
+use shop::trade::{self, HTTPFailed, Printed, Refund, Sold, Tick};
 
 const MODEL: Serialized = Serialized::new("Model");
 
@@ -96,8 +96,40 @@ fn owned_twins_keep_every_field() {
 fn events_say_what_they_are() {
     assert_eq!(Sold::NAME, "Sold");
     assert_eq!(HTTPFailed::INDEX, 2);
-    let methods = ["on_sold", "on_printed", "on_http_failed", "on_tick"];
+    let methods = [
+        "on_sold",
+        "on_printed",
+        "on_http_failed",
+        "on_tick",
+        "on_refund",
+    ];
     assert_eq!(trade::Events::METHODS, methods);
+    let decisions = Interests::of(&[Refund::INDEX]);
+    assert_eq!(trade::Events::DECISIONS, decisions);
+    assert_eq!(callbacks::events::Events::DECISIONS, {
+        use callbacks::events::{LlmRequest, ToolRequest};
+        Interests::of(&[ToolRequest::INDEX, LlmRequest::INDEX])
+    });
+}
+
+#[test]
+fn an_event_is_found_in_any_event() {
+    let failed = HTTPFailed { status: 503 };
+    let any = failed.view();
+    assert_eq!(HTTPFailed::of(&any).map(|event| event.status), Some(503));
+    assert!(Tick::of(&any).is_none());
+    let (item, cents) = ("tea", 7);
+    let twin = Refund { item, cents }.to_twin();
+    let mut any = trade::owned::AnyEvent::Refund(twin);
+    Refund::twin(&mut any).unwrap().cents = 8;
+    assert_eq!(Refund::into_twin(any).unwrap().cents, 8);
+    let mut any = trade::owned::AnyEvent::Tick(trade::owned::Tick {});
+    assert!(Refund::twin(&mut any).is_none());
+    assert!(Refund::into_twin(any).is_none());
+    let reply = Refund::any_reply(shop::Verdict::Less(1)).unwrap();
+    assert_eq!(format!("{reply:?}"), "Refund");
+    assert_eq!(Refund::reply(reply), Some(shop::Verdict::Less(1)));
+    assert!(Tick::any_reply(()).is_none());
 }
 
 #[test]
