@@ -92,9 +92,10 @@ impl Callbacks {
 
     /// With a handler, for all runs started from this value and all runs inside them.
     ///
-    /// Takes anything under `#[callback_handler]`, as `T` or `Arc<T>`, or
-    /// [`handler`](crate::handler)`(T)` with options. The set of events is inferred; for a type that
-    /// handles several sets, say which: `.with::<shop::Events, _>(handler.clone())`.
+    /// Takes anything under `#[callback_handler]`, as `T` or `Arc<T>`, a closure
+    /// [`on`](crate::on)`(|event: &LlmEnd<'_>| ..)`, or [`handler`](crate::handler)`(T)` with options.
+    /// The set of events is inferred; for a type that handles several sets, say which:
+    /// `.with::<shop::Events, _>(handler.clone())`.
     ///
     /// The same `Arc` registered again is called once, with the options of its first registration.
     pub fn with<S: EventSet, H: Handler<S>>(&self, handler: H) -> Self {

@@ -28,8 +28,8 @@ pub use decision::{Decision, Reply};
 pub use delivery::{FlushReport, HandlerReport};
 pub use error::EmitError;
 pub use handler::{
-    Answer, BoxError, BoxFuture, Configured, Deliver, DeliverMut, Exclusive, Handler, IntoOutcome,
-    OnFull, Outcome, Queue, Registered, handler,
+    Answer, BoxError, BoxFuture, Configured, Deliver, DeliverMut, Exclusive, Handler, HandlerFn,
+    IntoOutcome, On, OnFull, Outcome, Queue, Registered, handler, on, on_async,
 };
 pub use info::{ParseRunIdError, Run, RunId, RunInfo};
 pub use interests::Interests;

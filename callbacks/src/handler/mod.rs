@@ -2,6 +2,7 @@
 
 mod exclusive;
 mod narrowed;
+mod on;
 mod options;
 mod queue;
 
@@ -11,6 +12,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 pub use exclusive::{DeliverMut, Exclusive, Shared};
+pub use on::{HandlerFn, On, on, on_async};
 pub use options::{Configured, handler};
 pub use queue::{OnFull, Queue};
 
@@ -36,12 +38,13 @@ pub type Answer<S> = Result<Option<<S as EventSet>::Reply>, BoxError>;
 ///
 /// `#[callback_handler]` implements it. It holds for `T`, for `Arc<T>` (which the caller can keep,
 /// and which is called once even if it is registered twice), for [`Exclusive<T>`](Exclusive) if methods
-/// take `&mut self`, and for [`handler`]`(T)` with options.
+/// take `&mut self`, for a closure [`on`] an event, and for [`handler`]`(T)` with options.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a callback handler",
     label = "not a callback handler",
     note = "put `#[callback_handler]` on an `impl {Self} {{ .. }}` with methods named after events, such as `on_llm_start`",
-    note = "for events of another set: `#[callback_handler(events = path::to::set)]`"
+    note = "for events of another set: `#[callback_handler(events = path::to::set)]`",
+    note = "for a closure: `on(|event: &LlmEnd<'_>| ..)`"
 )]
 pub trait Handler<S: EventSet>: Sized {
     /// What the events are delivered to, from any thread, and from several at once.
@@ -143,12 +146,13 @@ impl<S: EventSet, T: Deliver<S> + Send + Sync> Handler<S> for Arc<T> {
     }
 }
 
-/// What a handler method may return: `R`, which is `()` unless its event is a decision event, or a
+/// What a handler method, or a closure [`on`] an event, may return: `R`, which is `()` unless its event is a decision event, or a
 /// `Result` of it.
 #[diagnostic::on_unimplemented(
-    message = "this handler method cannot return `{Self}`",
-    label = "not an outcome of this handler method",
-    note = "it returns `{R}`, or `Result<{R}, E>` where `E` is an error"
+    message = "this handler cannot return `{Self}`",
+    label = "not an outcome of this handler",
+    note = "it returns `{R}`, or `Result<{R}, E>` where `E` is an error",
+    note = "a future is awaited in an `async fn`, and with `on_async(..)`"
 )]
 pub trait IntoOutcome<R = ()> {
     /// It, as a `Result`.

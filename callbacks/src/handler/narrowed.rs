@@ -1,11 +1,13 @@
 //! A handler that is called for less than it has methods for.
 
+use std::fmt;
 use std::sync::Arc;
 
 use super::{Answer, Deliver, Outcome};
 use crate::{BoxFuture, EventSet, Interests, Run};
 
-pub(crate) struct Narrowed<S: EventSet> {
+/// What a handler delivers to that is called for less than it has methods for.
+pub struct Narrowed<S: EventSet> {
     pub(crate) delivery: Arc<dyn Deliver<S> + Send + Sync>,
     pub(crate) to: Interests,
 }
@@ -49,5 +51,14 @@ impl<S: EventSet> Deliver<S> for Narrowed<S> {
         event: &'a S::Ref<'e>,
     ) -> BoxFuture<'a, Answer<S>> {
         self.delivery.ask_async(run, event)
+    }
+}
+
+impl<S: EventSet> fmt::Debug for Narrowed<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Narrowed")
+            .field("delivery", &self.delivery.name())
+            .field("to", &self.to)
+            .finish()
     }
 }
