@@ -1,5 +1,9 @@
 //! Decision events: handlers are asked one after another before a run starts, what they decide is done,
 //! and whatever goes wrong is a stop.
+#![allow(
+    clippy::unnecessary_wraps,
+    reason = "the answers of all handlers here have one type, whether they can fail or not"
+)]
 
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};

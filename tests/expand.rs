@@ -30,7 +30,7 @@ fn table() -> TokenStream {
     quote! {
         on_sold = Sold ['_] { item, count }
         on_tick = Tick [] {}
-        on_order = Order ['_] { id } -> super::Verdict
+        on_order = Order ['_] { id } -> "Verdict"
     }
 }
 

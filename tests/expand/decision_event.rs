@@ -284,7 +284,7 @@ mod shop {
         macro_rules! __shop_events_bfba6c61ffb0dd26 {
             ({ $($set:tt)* } $($handler:tt)*) => {
                 $($set)* ::__private::expand_handler! { { $($set)* } { on_order =
-                Order['_] { id } -> super::Verdict } $($handler)* }
+                Order['_] { id } -> "Verdict" } $($handler)* }
             };
         }
         #[doc(hidden)]

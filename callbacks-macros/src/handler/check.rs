@@ -192,30 +192,12 @@ fn check_exclusive(sig: &Signature, input: &Input, errors: &Diagnostics) {
 /// A method for a decision event has an answer. Which, rustc sees to.
 fn check_answer(sig: &Signature, row: &Row, errors: &Diagnostics) {
     if let (Some(reply), ReturnType::Default) = (&row.reply, &sig.output) {
-        let (name, reply) = (&sig.ident, shown(reply));
+        let (name, reply) = (&sig.ident, reply.value());
         errors.error(
             name,
             format!("`{name}` is asked for a decision, but returns nothing: write `fn {name}(..) -> {reply}`"),
         );
     }
-}
-
-/// A type as a user would write it who has it imported.
-fn shown(ty: &Type) -> String {
-    let mut ty = ty.clone();
-    if let Type::Path(path) = &mut ty {
-        path.path.leading_colon = None;
-        if let Some(last) = path.path.segments.pop() {
-            path.path.segments.clear();
-            path.path.segments.push(last);
-        }
-    }
-    let spaced = ty.to_token_stream().to_string();
-    spaced
-        .replace(" <", "<")
-        .replace("< ", "<")
-        .replace(" >", ">")
-        .replace(" ,", ",")
 }
 
 pub(crate) fn no_methods(input: &Input, errors: &Diagnostics) {

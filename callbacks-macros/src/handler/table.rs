@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Ident, Path, Token, Type, braced, bracketed};
+use syn::{Attribute, Ident, LitStr, Path, Token, braced, bracketed};
 
 use super::check::is_exclusive;
 use super::signatures::{Block, Method};
@@ -15,7 +15,7 @@ pub(crate) struct Input {
     pub(crate) block: Block,
 }
 
-/// `on_sold = Sold ['_] { item, count }`, or `on_order = Order ['_] { id } -> Verdict`
+/// `on_sold = Sold ['_] { item, count }`, or `on_order = Order ['_] { id } -> "Verdict"`
 pub(crate) struct Row {
     pub(crate) deprecated: Vec<Attribute>,
     pub(crate) method: Ident,
@@ -23,8 +23,8 @@ pub(crate) struct Row {
     /// Whether the event has a lifetime.
     pub(crate) borrows: bool,
     pub(crate) fields: Vec<Ident>,
-    /// What a decision event is answered with, by a path that holds in the module of the set.
-    pub(crate) reply: Option<Type>,
+    /// What a decision event is answered with, to be shown.
+    pub(crate) reply: Option<LitStr>,
 }
 
 impl Parse for Input {

@@ -69,7 +69,7 @@ pub(crate) async fn ask<E: DecisionEvent>(
             handler: entry.delivery.clone(),
             reply: Mutex::default(),
         });
-        let route = Route::to(entry.asking(question.clone()), sort);
+        let route = Route::to(&entry.asking(question.clone()), sort);
         let delivered = {
             let given = event.view();
             let view = asked.event.as_ref().map_or(given, E::Set::view);

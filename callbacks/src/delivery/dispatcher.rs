@@ -120,7 +120,7 @@ pub(super) enum Sort {
 
 impl<S: EventSet> Route<S> {
     /// To one handler, called in one way.
-    pub(super) fn to(entry: Arc<Entry<S>>, sort: Sort) -> Self {
+    pub(super) fn to(entry: &Arc<Entry<S>>, sort: Sort) -> Self {
         let order = Arc::new([entry.id]);
         let of = |wanted| {
             (sort == wanted)

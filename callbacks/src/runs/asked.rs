@@ -107,7 +107,7 @@ impl<'a, O: Deciding<'a>, F: Flavour> Asking<'a, O, F> {
         let go = |(core, decided)| Asked::Go(RunGuard::new(core, decided));
         let as_given = |opening: &O, core| go((core, opening.as_given()));
         self.0.begin(as_given, async move |begun: Begun<_, _>| {
-            Ok(match begun.as_decided().await? {
+            Ok(match begun.with_decisions().await? {
                 Asked::Go(started) => go(started),
                 Asked::Answered(answer) => Asked::Answered(answer),
             })
@@ -159,7 +159,7 @@ impl<K: Kind> Begun<K, ()> {
 
 impl<K: Kind, D> Begun<K, D> {
     /// For a framework that does not honour decisions.
-    pub(super) async fn as_it_was(self) -> Result<Core<K>, EmitError> {
+    pub(super) async fn without_decisions(self) -> Result<Core<K>, EmitError> {
         let reason = match self.ruling {
             Ruling::Go => return Ok(self.core),
             Ruling::Rewritten => "a handler decided on another input, which is not honoured here",
@@ -170,7 +170,7 @@ impl<K: Kind, D> Begun<K, D> {
     }
 
     /// For a framework that does.
-    async fn as_decided(self) -> Result<Asked<(Core<K>, D), Output<K>>, EmitError> {
+    async fn with_decisions(self) -> Result<Asked<(Core<K>, D), Output<K>>, EmitError> {
         match self.ruling {
             Ruling::Go | Ruling::Rewritten => Ok(Asked::Go((self.core, self.decided))),
             Ruling::Answer(answer) => {

@@ -7,7 +7,7 @@ use crate::events::LlmError;
 use crate::payload::{LlmResult, RunError};
 use crate::{BoxFuture, EmitError};
 
-/// A run about to end with an error. Made by [`RunGuard::error`]; `.await` it.
+/// A run about to end with an error. Made by [`RunGuard::error`](crate::RunGuard::error); `.await` it.
 #[must_use = "the run does not end until this is awaited"]
 #[derive(Debug)]
 pub struct Failing<K: Kind, E> {

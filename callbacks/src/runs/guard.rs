@@ -33,7 +33,7 @@ pub type RetrieverRun = RunGuard<Retriever>;
 /// [`error`](Self::error) and [`finish`](Self::finish) close it and consume the guard, so nothing
 /// ends twice. A guard that is dropped open, because of a `?`, a `return`, a panic, or because the
 /// future around it was cancelled, closes its run with an error of kind
-/// [`Dropped`](ErrorKind::Dropped) (or [`Panicked`](ErrorKind::Panicked)), without waiting for the
+/// [`Dropped`](crate::ErrorKind::Dropped) (or [`Panicked`](crate::ErrorKind::Panicked)), without waiting for the
 /// handlers.
 ///
 /// Every emission returns when the handlers it waits for are done.

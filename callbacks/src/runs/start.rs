@@ -152,7 +152,7 @@ impl<'a, O: Opening<'a>, F: Flavour> Start<'a, O, F> {
     fn begin_plain(self) -> Starting<'a, RunGuard<O::Kind, F>> {
         let unheard = |_: &O, core| RunGuard::new(core, ());
         self.begin(unheard, async |begun| {
-            Ok(RunGuard::new(begun.as_it_was().await?, ()))
+            Ok(RunGuard::new(begun.without_decisions().await?, ()))
         })
     }
 }
