@@ -92,8 +92,8 @@ impl<H> Configured<H> {
     ///
     /// [`inline`](Self::inline) means nothing then. Its errors are logged and counted, but reach no
     /// emitter, whatever [`raise_errors`](Self::raise_errors) says; its [`timeout`](Self::timeout)
-    /// ends its async methods. [`Callbacks::flush`](crate::Callbacks::flush) waits for what is in the
-    /// queue.
+    /// ends its async methods. Decision events are waited for all the same.
+    /// [`Callbacks::flush`](crate::Callbacks::flush) waits for what is in the queue.
     ///
     /// ```
     /// use callbacks::{Callbacks, LlmResult, OnFull, Queue, callback_handler, handler};
@@ -173,7 +173,8 @@ impl<H> Configured<H> {
         self
     }
 
-    /// Calls the handler for these events alone, of those that it has methods for.
+    /// Calls the handler for these events alone, of those that it has methods for. (It is asked about
+    /// decision events whatever this says: what would decide must not be left out by mistake.)
     ///
     /// ```
     /// # use callbacks::{Callbacks, Interests, callback_handler, handler};
@@ -193,7 +194,7 @@ impl<H> Configured<H> {
         self
     }
 
-    /// Does not call the handler for these events.
+    /// Does not call the handler for these events, unless they are decision events.
     pub fn except(mut self, events: Interests) -> Self {
         self.options.except = self.options.except | events;
         self

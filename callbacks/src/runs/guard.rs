@@ -33,10 +33,12 @@ pub type RetrieverRun = RunGuard<Retriever>;
 /// [`error`](Self::error) and [`finish`](Self::finish) close it and consume the guard, so nothing
 /// ends twice. A guard that is dropped open, because of a `?`, a `return`, a panic, or because the
 /// future around it was cancelled, closes its run with an error of kind
-/// [`Dropped`](crate::ErrorKind::Dropped) (or [`Panicked`](crate::ErrorKind::Panicked)), without waiting for the
-/// handlers.
+/// [`Dropped`](crate::ErrorKind::Dropped) (or [`Panicked`](crate::ErrorKind::Panicked)), without
+/// waiting for the handlers.
 ///
-/// Every emission returns when the handlers it waits for are done.
+/// Every emission returns when the handlers it waits for are done. `F` says how it is waited for: the
+/// methods of an [`Async`] guard are awaited, those of a [`Blocking`](crate::Blocking) one are plain
+/// calls. `D` is what the handlers decided about a run that was [asked](crate::Start::ask) about.
 ///
 /// ```
 /// use callbacks::{Callbacks, LlmResult, RunError, Serialized};
