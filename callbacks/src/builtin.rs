@@ -1,5 +1,6 @@
 //! The built-in events.
 
+use crate::payload::Chunk;
 use crate::{Event, Interests};
 
 /// What happens in LLM and agent software: models, chains, agents, tools and retrievers running.
@@ -232,6 +233,15 @@ impl<'a> events::LlmNewToken<'a> {
             token,
             chunk,
             choice,
+        }
+    }
+
+    /// A token with all that came with it.
+    pub(crate) fn of_chunk(chunk: &'a Chunk) -> Self {
+        Self {
+            token: &chunk.text,
+            chunk: Some(chunk),
+            choice: chunk.choice,
         }
     }
 }

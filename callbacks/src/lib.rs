@@ -42,8 +42,8 @@ pub use payload::{
 pub use record::Record;
 pub use runs::{
     Asked, Asking, Async, Blocking, Chain, ChainRun, Deciding, Failing, Flavour, Inputs, Kind, Llm,
-    LlmRun, Messages, Opening, Prompts, Query, Retriever, RetrieverRun, RunGuard, Start, Starting,
-    Tool, ToolInput, ToolRun,
+    LlmIter, LlmRun, LlmStream, Messages, Opening, Prompts, Query, Retriever, RetrieverRun,
+    RunGuard, Start, Starting, StreamError, Tool, ToolInput, ToolRun,
 };
 pub use set::{DecisionEvent, Event, EventSet, NoReply};
 

@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 mod agent;
+mod assembly;
 mod chunk;
 mod content;
 mod document;
@@ -47,6 +48,8 @@ pub use run_kind::RunKind;
 pub use serialized::Serialized;
 pub use tool_call::{ToolCall, ToolCallChunk};
 pub use usage::TokenUsage;
+
+pub(crate) use assembly::Assembly;
 
 /// JSON values by name, in the order of their names.
 ///

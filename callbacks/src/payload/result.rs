@@ -1,8 +1,10 @@
 //! What a model call gave.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::json::{is_default, null_as_default};
+use super::json::{is_default, null_as_default, seconds};
 use super::setters::{entries, setters};
 use super::{Message, Metadata, TokenUsage};
 
@@ -129,12 +131,14 @@ impl Generation {
 /// What the provider said about a model call as a whole.
 ///
 /// ```
+/// use std::time::Duration;
 /// use callbacks::{LlmOutput, TokenUsage};
 ///
 /// let output = LlmOutput::new()
 ///     .with_token_usage(TokenUsage::new().with_total_tokens(28))
 ///     .with_model_name("gpt-4o-mini-2024-07-18")
 ///     .with_response_id("chatcmpl-1")
+///     .with_time_to_first_token(Duration::from_millis(250))
 ///     .with_extra("system_fingerprint", "fp_1");
 /// assert_eq!(output.extra["system_fingerprint"], "fp_1");
 /// ```
@@ -154,6 +158,10 @@ pub struct LlmOutput {
     /// The provider's id for the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub response_id: Option<String>,
+    /// How long the model took to the first piece of its answer; in JSON a number of seconds. A
+    /// [streamed](crate::RunGuard::stream) run measures it.
+    #[serde(with = "seconds", skip_serializing_if = "Option::is_none")]
+    pub time_to_first_token: Option<Duration>,
     /// Anything else.
     #[serde(flatten)]
     pub extra: Metadata,
@@ -170,6 +178,7 @@ impl LlmOutput {
         with_token_usage(token_usage: TokenUsage) = token_usage;
         with_model_name(model_name: impl Into<String>) = Some(model_name.into());
         with_response_id(response_id: impl Into<String>) = Some(response_id.into());
+        with_time_to_first_token(time_to_first_token: Duration) = Some(time_to_first_token);
     }
 
     entries! {

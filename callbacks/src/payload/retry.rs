@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::RunError;
+use super::json::seconds;
 use super::setters::setters;
 
 /// Where an operation that is tried again stands, told after an attempt failed.
@@ -52,29 +53,5 @@ impl RetryState {
         with_max_attempts(max_attempts: u32) = Some(max_attempts);
         with_wait(wait: Duration) = Some(wait);
         with_error(error: impl Into<RunError>) = Some(error.into());
-    }
-}
-
-mod seconds {
-    use std::time::Duration;
-
-    use serde::de::Error;
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    #[expect(clippy::ref_option, reason = "serde calls it with the field")]
-    pub(super) fn serialize<S: Serializer>(
-        wait: &Option<Duration>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        wait.map(|wait| wait.as_secs_f64()).serialize(serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Duration>, D::Error> {
-        Option::deserialize(deserializer)?
-            .map(Duration::try_from_secs_f64)
-            .transpose()
-            .map_err(Error::custom)
     }
 }

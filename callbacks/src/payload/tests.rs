@@ -38,7 +38,9 @@ fn every_field_survives_json() {
     }));
     round_trip::<LlmResult>(&json!({
         "generations": [[{"text": "hi", "message": message, "finish_reason": "stop", "info": {"logprobs": null}}]],
-        "llm_output": {"token_usage": usage, "model_name": "m", "response_id": "r", "new": 1},
+        "llm_output": {
+            "token_usage": usage, "model_name": "m", "response_id": "r", "time_to_first_token": 0.25, "new": 1,
+        },
     }));
     round_trip::<Chunk>(&json!({
         "text": "a", "reasoning": "b", "choice": 1, "usage": usage, "new": 1,

@@ -68,19 +68,32 @@ impl TokenUsage {
     }
 }
 
-impl AddAssign<&Self> for TokenUsage {
-    fn add_assign(&mut self, other: &Self) {
-        let add = |sum: &mut Option<u64>, more: Option<u64>| {
-            if let Some(more) = more {
-                // The numbers are the provider's: a nonsensical one must not panic.
-                *sum = Some(sum.unwrap_or(0).saturating_add(more));
+impl TokenUsage {
+    /// Goes over to what a provider said later about the same call: it is about the call so far, or
+    /// about something else.
+    pub(super) fn replace(&mut self, later: &Self) {
+        self.merge(later, |_, later| later);
+    }
+
+    /// Takes in the other numbers: `both` says how, where there is one on each side.
+    fn merge(&mut self, other: &Self, both: impl Fn(u64, u64) -> u64) {
+        let merge = |this: &mut Option<u64>, other: Option<u64>| {
+            if let Some(other) = other {
+                *this = Some(this.map_or(other, |this| both(this, other)));
             }
         };
-        add(&mut self.input_tokens, other.input_tokens);
-        add(&mut self.output_tokens, other.output_tokens);
-        add(&mut self.total_tokens, other.total_tokens);
-        add(&mut self.cache_read, other.cache_read);
-        add(&mut self.cache_write, other.cache_write);
-        add(&mut self.reasoning, other.reasoning);
+        merge(&mut self.input_tokens, other.input_tokens);
+        merge(&mut self.output_tokens, other.output_tokens);
+        merge(&mut self.total_tokens, other.total_tokens);
+        merge(&mut self.cache_read, other.cache_read);
+        merge(&mut self.cache_write, other.cache_write);
+        merge(&mut self.reasoning, other.reasoning);
+    }
+}
+
+impl AddAssign<&Self> for TokenUsage {
+    fn add_assign(&mut self, other: &Self) {
+        // The numbers are the provider's: a nonsensical one must not panic.
+        self.merge(other, u64::saturating_add);
     }
 }

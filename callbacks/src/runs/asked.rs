@@ -170,7 +170,7 @@ impl<K: Kind, D> Begun<K, D> {
     }
 
     /// For a framework that does.
-    async fn with_decisions(self) -> Result<Asked<(Core<K>, D), Output<K>>, EmitError> {
+    async fn with_decisions(mut self) -> Result<Asked<(Core<K>, D), Output<K>>, EmitError> {
         match self.ruling {
             Ruling::Go | Ruling::Rewritten => Ok(Asked::Go((self.core, self.decided))),
             Ruling::Answer(answer) => {
@@ -184,7 +184,7 @@ impl<K: Kind, D> Begun<K, D> {
 }
 
 /// Closes a run that must not go on.
-async fn stop<K: Kind>(core: Core<K>, reason: String) -> EmitError {
+async fn stop<K: Kind>(mut core: Core<K>, reason: String) -> EmitError {
     let error = RunError::new(reason.clone()).with_kind(ErrorKind::Stopped);
     let terminal = core.failing(error, None);
     // What handlers of the error raise is the lesser evil.

@@ -137,7 +137,7 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
         }
     }
 
-    fn close(self, terminal: Option<AnyEvent>) -> Result<(), EmitError> {
+    fn close(mut self, terminal: Option<AnyEvent>) -> Result<(), EmitError> {
         // A run that nobody can have heard of is not waited for.
         if self.core.known().is_none() {
             return Ok(());

@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::closing::{Wait, set_off};
 use super::kinds::{Kind, Output};
@@ -15,7 +16,9 @@ use super::tree::Node;
 use crate::argument::Payload;
 use crate::delivery::{Asked, Site, ask, emit, enter, inside, lock};
 use crate::events::owned::AnyEvent;
-use crate::events::{AgentAction, AgentFinish, CustomEvent, Events, LlmNewToken, Retry};
+use crate::events::{
+    AgentAction, AgentFinish, CustomEvent, Events, LlmEnd, LlmError, LlmNewToken, Retry,
+};
 use crate::payload::{self, Chunk, ErrorKind, LlmResult, RetryState, RunError, RunKind};
 use crate::{BlockingCallbacks, Callbacks, DecisionEvent, EmitError, Event, Interests, RunId};
 
@@ -25,6 +28,8 @@ pub(super) struct Core<K: Kind> {
     /// Which of the built-in events somebody listens to: an unheard one looks no further.
     interests: Interests,
     callbacks: OnceLock<BlockingCallbacks>,
+    /// When a run of a model was ready to go on, if somebody hears how long it takes.
+    ready: Option<Instant>,
     /// Its run is closed, or closing, and the guard has nothing more to do with it.
     ended: bool,
     blocking: bool,
@@ -67,10 +72,26 @@ impl<K: Kind> Core<K> {
             place,
             interests,
             callbacks: OnceLock::new(),
+            ready: None,
             ended: false,
             blocking,
             kind: PhantomData,
         }
+    }
+
+    /// Says that its start is done.
+    pub(super) fn mark_ready(&mut self) {
+        let answer =
+            const { Interests::of(&[LlmEnd::INDEX, LlmError::INDEX]).intersection(K::EVENTS) };
+        if self.interests.intersects(answer) {
+            self.ready.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Since when the model has been at work, if somebody hears how long it takes. The clock is
+    /// tokio's, so that paused time in tests holds for it.
+    pub(super) fn ready_since(&self) -> Option<Instant> {
+        self.ready
     }
 
     /// The run's node, if it has one.
@@ -159,12 +180,7 @@ impl<K: Kind> Core<K> {
             return Ok(());
         }
         let chunk = &*chunk.into_cow();
-        self.emit(LlmNewToken {
-            token: &chunk.text,
-            chunk: Some(chunk),
-            choice: chunk.choice,
-        })
-        .await
+        self.emit(LlmNewToken::of_chunk(chunk)).await
     }
 
     pub(super) async fn agent_action(
@@ -190,7 +206,7 @@ impl<K: Kind> Core<K> {
     }
 
     /// Ends the run with what it made.
-    pub(super) async fn end(self, output: impl Payload<K::Output>) -> Result<(), EmitError> {
+    pub(super) async fn end(mut self, output: impl Payload<K::Output>) -> Result<(), EmitError> {
         let terminal = self.ending(|| output.into_cow().into_owned());
         self.close(terminal).await
     }
@@ -214,7 +230,7 @@ impl<K: Kind> Core<K> {
     }
 
     /// Closes the run with this event.
-    pub(super) async fn close(mut self, terminal: Option<AnyEvent>) -> Result<(), EmitError> {
+    pub(super) async fn close(&mut self, terminal: Option<AnyEvent>) -> Result<(), EmitError> {
         self.ended = true;
         let Some(node) = self.known().cloned() else {
             return Ok(());

@@ -41,11 +41,11 @@ impl<K: Kind, E: Into<RunError>> IntoFuture for Failing<K, E> {
 
     fn into_future(self) -> Self::IntoFuture {
         let Self {
-            core,
+            mut core,
             error,
             partial,
         } = self;
         let terminal = core.failing(error, partial);
-        Box::pin(core.close(terminal))
+        Box::pin(async move { core.close(terminal).await })
     }
 }

@@ -66,7 +66,8 @@ pub struct RunGuard<K: Kind, F: Flavour = Async, D = ()> {
 }
 
 impl<K: Kind, F: Flavour, D> RunGuard<K, F, D> {
-    pub(super) fn new(core: Core<K>, decided: D) -> Self {
+    pub(super) fn new(mut core: Core<K>, decided: D) -> Self {
+        core.mark_ready();
         Self {
             core,
             decided,

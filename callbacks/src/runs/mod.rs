@@ -1,5 +1,6 @@
 //! Runs: their tree, their guards, their starts, their one terminal event each.
 
+mod answer;
 mod asked;
 mod blocking;
 mod closing;
@@ -7,17 +8,24 @@ mod core;
 mod failing;
 mod flavour;
 mod guard;
+mod iter;
 mod kinds;
 mod openings;
 mod start;
+mod stream;
+mod stream_error;
+mod tap;
 mod tree;
 
 pub use asked::{Asked, Asking};
 pub use failing::Failing;
 pub use flavour::{Async, Blocking, Flavour};
 pub use guard::{ChainRun, LlmRun, RetrieverRun, RunGuard, ToolRun};
+pub use iter::LlmIter;
 pub use kinds::{Chain, Kind, Llm, Retriever, Tool};
 pub use openings::{Deciding, Inputs, Messages, Opening, Prompts, Query, ToolInput};
 pub use start::{Start, Starting};
+pub use stream::LlmStream;
+pub use stream_error::StreamError;
 
 pub(crate) use tree::Node;

@@ -280,7 +280,7 @@ impl Opener {
         let node = draft.open(plan, family, |_| {});
         let node = node.map_err(|_| EmitError::RunClosed)?;
         // From here on, whatever happens closes the run.
-        let guard = Core::heard(node.clone(), draft.blocking);
+        let mut guard = Core::heard(node.clone(), draft.blocking);
         let begins = Begins(node.clone());
         let route = node.registry.route::<Events>(E::INDEX);
         let (Some(event), Some(route)) = (&event, route) else {
@@ -353,7 +353,7 @@ impl fmt::Debug for Opener {
 }
 
 /// The error, as a run's. To show what a handler raised is code of users.
-fn shown(error: &EmitError) -> RunError {
+pub(super) fn shown(error: &EmitError) -> RunError {
     let shown = catch_unwind(AssertUnwindSafe(|| RunError::from(error)));
     shown.unwrap_or_else(|panic| {
         quietly(|| drop(panic));
