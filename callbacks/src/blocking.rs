@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::argument::Payload;
-use crate::delivery::{block_on, enter, wait_for};
+use crate::delivery::{block_on, wait_for};
 use crate::events::CustomEvent;
 use crate::payload::{Message, ModelParams, Serialized};
 use crate::runs::{Blocking, Inputs, Messages, Prompts, Query, Start, ToolInput};
@@ -51,16 +51,22 @@ use crate::{Callbacks, DecisionEvent, EmitError, Event, FlushReport, NoReply};
 /// # Where the methods of handlers run
 ///
 /// Plain methods are called on the thread that emits, whatever their options say; so a
-/// [timeout](crate::Configured::timeout) does not bound them. Async methods are driven to their end:
+/// [timeout](crate::Configured::timeout) does not bound them. Only where the handler is busy with
+/// another event of the run tree, this one comes after it, on the thread of that. Async methods are
+/// driven to their end:
 ///
-/// * on a multi-thread runtime, in place. The worker hands its other tasks on meanwhile. (In a
-///   `LocalSet` it cannot, and tokio panics: do not block there.)
+/// * on a multi-thread runtime, in place.
 /// * otherwise on a runtime of this crate's own, which is kept for the life of the process: what a
 ///   handler pools there, such as its connections, is there for the next event.
 ///
+/// A worker of a multi-thread runtime hands its other tasks on before a plain method is called, and
+/// before it waits: it does what tokio's [`block_in_place`](tokio::task::block_in_place) does, which
+/// takes one of the threads for blocking code (512, by default) for as long, and panics in a `LocalSet`
+/// and on a thread that drives one runtime and has entered another. Do not block there.
+///
 /// On the thread of a current-thread runtime, that runtime stands still meanwhile. A handler must not
 /// wait there for one of its tasks. Where a current-thread runtime is at hand, an async method without
-/// a timeout of its own has one of 30 seconds; and what waits 40 seconds for something else that never
+/// a timeout of its own has one of 30 seconds; and what waits so long for something else that never
 /// happens, such as room in the queue of a task that stands still, is
 /// [`EmitError::WouldDeadlock`].
 #[derive(Clone, Default)]
@@ -175,8 +181,7 @@ impl BlockingCallbacks {
 
     /// Waits until all events have arrived that are on their way, as [`Callbacks::flush`] does.
     pub fn flush(&self, timeout: Duration) -> FlushReport {
-        let flush = enter(|| self.0.flush(timeout));
-        wait_for(flush)
+        wait_for(self.0.flush(timeout))
     }
 }
 

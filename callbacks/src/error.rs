@@ -32,7 +32,7 @@ pub enum EmitError {
     /// The run is over: it was closed together with a run around it. Nothing was delivered.
     #[error("the run is closed; end a run after the runs that were started in it")]
     RunClosed,
-    /// A blocking call waited for 40 seconds in which nothing happened, on the thread of a
+    /// A blocking call waited for 30 seconds in which nothing happened, on the thread of a
     /// current-thread runtime: what it waits for is up to a task of that runtime, which stands still
     /// meanwhile. Await there, or block in `spawn_blocking`.
     #[error("blocked the thread that would have to go on; `await` there, or use `spawn_blocking`")]

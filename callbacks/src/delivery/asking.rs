@@ -4,18 +4,24 @@
 //! time, and whatever it does is caught. Only that its answer is kept, and that a failure is a stop.
 
 use std::error::Error;
+use std::mem;
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
-use super::call::quietly;
-use super::callback::inside;
+use tokio::sync::oneshot;
+
+use super::call::{Aftermath, Called, quietly};
+use super::callback::{self, During, inside};
 use super::delivering::{Prepared, deliver};
-use super::dispatcher::{Entry, Route};
+use super::dispatcher::{Entry, Route, Sort};
 use super::emission::Place;
+use super::ledger::Trouble;
 use super::lock;
 use crate::handler::{Answer, Outcome};
-use crate::{BoxFuture, DecisionEvent, Deliver, EmitError, EventSet, Interests, Reply, Run};
+use crate::{
+    BoxError, BoxFuture, DecisionEvent, Deliver, EmitError, EventSet, Interests, Reply, Run,
+};
 
 /// What came out of asking.
 pub(crate) struct Asked<E: DecisionEvent> {
@@ -65,41 +71,77 @@ pub(crate) async fn ask<E: DecisionEvent>(
     }
     for (entry, sort) in place.registry.asked::<E::Set>(E::INDEX) {
         place.sequencer.turn().await;
-        let question = Arc::new(Question {
-            handler: entry.delivery.clone(),
-            reply: Mutex::default(),
-        });
-        let route = Route::to(&entry.asking(question.clone()), sort);
-        let delivered = {
-            let given = event.view();
-            let view = asked.event.as_ref().map_or(given, E::Set::view);
-            deliver(&route, place, &view, Prepared::default()).await
-        };
-        let reply = match delivered.and_then(|aftermath| aftermath.raise(&route.order)) {
-            Ok(()) => lock(&question.reply).take().and_then(E::reply),
+        let reply = match ask_one(place, &event, &mut asked.event, entry, sort).await {
+            Ok(ControlFlow::Continue(())) => continue,
+            Ok(ControlFlow::Break(reply)) => reply,
             Err(error) => match *error {
                 EmitError::RunClosed => return Err(EmitError::RunClosed),
-                error => Some(E::Reply::stop(&reason(error))),
+                error => E::Reply::stop(&reason(error)),
             },
         };
-        let Some(reply) = reply else { continue };
-        let owned = asked
-            .event
-            .get_or_insert_with(|| E::Set::own(&event.view()));
-        let Some(twin) = E::twin(owned) else { continue };
-        if let ControlFlow::Break(reply) = reply.settle(twin) {
-            asked.settled = Some(reply);
-            break;
-        }
+        asked.settled = Some(reply);
+        break;
     }
     Ok(asked)
 }
 
+/// Asks one handler about the event as it is now. An error is a failure of this handler.
+async fn ask_one<E: DecisionEvent>(
+    place: &Place<'_>,
+    event: &E,
+    now: &mut Option<<E::Set as EventSet>::Owned>,
+    entry: &Arc<Entry<E::Set>>,
+    sort: Sort,
+) -> Result<ControlFlow<E::Reply>, Box<EmitError>> {
+    let question = Open(Arc::new(Question {
+        handler: entry.delivery.clone(),
+        before: Mutex::new(entry.queued_before(place, sort)),
+        state: Mutex::new(State::Open),
+    }));
+    let entry = entry.asking(question.0.clone());
+    let route = Route::to(&entry, sort);
+    let delivered = {
+        let given = event.view();
+        let view = now.as_ref().map_or(given, E::Set::view);
+        deliver(&route, place, &view, Prepared::default()).await
+    };
+    delivered?.raise(&route.order)?;
+    let fail = |error: BoxError| {
+        let (mut aftermath, run) = (Aftermath::default(), Run::new(place.info, 0));
+        let called = Called::new(&entry, &run, E::INDEX);
+        called.fail(error, Trouble::Failed, &mut aftermath);
+        let goes_on = ControlFlow::Continue(());
+        aftermath.raise(&route.order).map(|()| goes_on)
+    };
+    let State::Answered(answer) = question.end() else {
+        return fail("the handler could not be asked".into());
+    };
+    let Some(reply) = answer.and_then(E::reply) else {
+        return Ok(ControlFlow::Continue(()));
+    };
+    let owned = now.get_or_insert_with(|| E::Set::own(&event.view()));
+    let Some(twin) = E::twin(owned) else {
+        return Ok(ControlFlow::Continue(()));
+    };
+    // What is put off there is handed on.
+    let settled = callback::call(During::Waiting, || reply.settle(twin), drop);
+    settled.or_else(|panic| {
+        quietly(|| drop(panic));
+        fail("the answer panicked where it was to settle the matter".into())
+    })
+}
+
 /// A failure, as the reason of a stop. To show what a handler failed with is code of users.
 fn reason(error: EmitError) -> String {
-    let show = || match error.source() {
-        Some(source) => format!("{error}: {source}"),
-        None => error.to_string(),
+    let show = || {
+        let mut shown = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            shown.push_str(": ");
+            shown.push_str(&error.to_string());
+            source = error.source();
+        }
+        shown
     };
     let shown = catch_unwind(AssertUnwindSafe(show)).unwrap_or_else(|panic| {
         quietly(|| drop(panic));
@@ -112,15 +154,51 @@ fn reason(error: EmitError) -> String {
 /// A handler that is asked, as one that is told.
 struct Question<S: EventSet> {
     handler: Arc<dyn Deliver<S> + Send + Sync>,
-    reply: Mutex<Option<S::Reply>>,
+    /// What has to be done before, if it is not in the same lane.
+    before: Mutex<Option<oneshot::Receiver<()>>>,
+    state: Mutex<State<S::Reply>>,
+}
+
+enum State<R> {
+    Open,
+    Answered(Option<R>),
+    /// Nobody waits for an answer any longer. Then nobody is asked.
+    Over,
 }
 
 impl<S: EventSet> Question<S> {
+    fn is_over(&self) -> bool {
+        matches!(*lock(&self.state), State::Over)
+    }
+
     fn keep(&self, answer: Answer<S>) -> Outcome {
         let reply = answer?;
-        let before = std::mem::replace(&mut *lock(&self.reply), reply);
-        drop(before);
+        let mut state = lock(&self.state);
+        let late = if matches!(*state, State::Over) {
+            State::Answered(reply)
+        } else {
+            mem::replace(&mut *state, State::Answered(reply))
+        };
+        drop(state);
+        drop(late);
         Ok(())
+    }
+}
+
+/// A question, until it is dropped.
+struct Open<S: EventSet>(Arc<Question<S>>);
+
+impl<S: EventSet> Open<S> {
+    /// What became of it. A later answer is nobody's.
+    fn end(&self) -> State<S::Reply> {
+        mem::replace(&mut *lock(&self.0.state), State::Over)
+    }
+}
+
+impl<S: EventSet> Drop for Open<S> {
+    fn drop(&mut self) {
+        let late = self.end();
+        quietly(|| drop(late));
     }
 }
 
@@ -142,6 +220,9 @@ impl<S: EventSet> Deliver<S> for Question<S> {
     }
 
     fn deliver(&self, run: &Run<'_>, event: &S::Ref<'_>) -> Outcome {
+        if self.is_over() {
+            return Ok(());
+        }
         self.keep(self.handler.ask(run, event))
     }
 
@@ -150,11 +231,24 @@ impl<S: EventSet> Deliver<S> for Question<S> {
         run: &'a Run<'e>,
         event: &'a S::Ref<'e>,
     ) -> BoxFuture<'a, Outcome> {
-        Box::pin(async move { self.keep(self.handler.ask_async(run, event).await) })
+        Box::pin(async move {
+            let before = lock(&self.before).take();
+            if let Some(before) = before {
+                // What cannot be done any more does not come later either.
+                let _ = before.await;
+            }
+            self.keep(self.handler.ask_async(run, event).await)
+        })
     }
 }
 
 impl<S: EventSet> Entry<S> {
+    /// What is queued for it, if the call does not go through its lane.
+    fn queued_before(&self, place: &Place<'_>, sort: Sort) -> Option<oneshot::Receiver<()>> {
+        let passes = sort == Sort::Future && self.options.background.is_some();
+        passes.then(|| place.sequencer.queued(self)).flatten()
+    }
+
     /// The same handler, to be asked: on the same lane and within the same time, with its failures for
     /// whoever asks.
     fn asking(&self, question: Arc<Question<S>>) -> Arc<Self> {

@@ -1,11 +1,13 @@
 //! Waiting with a thread where there is no task to wait with. What is waited for is driven right here,
-//! so that sync methods are called on this thread and async ones are polled on it.
+//! so that sync methods are called on this thread, if their lane is free, and async ones are polled
+//! on it.
 //!
 //! Async methods find a runtime: the one at hand if that has other threads too, otherwise our own, for
 //! the thread that drives a current-thread runtime is the one that waits here. Our own is kept, so what
 //! a handler pools on it stays.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,19 +15,19 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::RuntimeFlavor;
+use tokio::runtime::{EnterGuard, RuntimeFlavor};
 use tokio::task::block_in_place;
 use tokio::task::coop::unconstrained;
 
 use super::runtime::{Handle, own_runtime};
 use crate::EmitError;
 
-/// How long an async method is waited for, by default, where it may wait for what only this thread
-/// could do.
+/// How long a thread waits, by default, for what may need something that only this thread could do.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// After so much time in which nothing happened at all, nothing will.
-const STUCK: Duration = Duration::from_secs(40);
+/// A task that yields on a runtime that stands still is not woken, so it is looked after in steps
+/// from the first to the last.
+const NAPS: (Duration, Duration) = (Duration::from_micros(100), Duration::from_millis(10));
 
 thread_local! {
     static HERE: Cell<Option<Blocked>> = const { Cell::new(None) };
@@ -34,7 +36,37 @@ thread_local! {
 /// How a thread waits.
 #[derive(Clone, Copy)]
 struct Blocked {
-    patience: Option<Duration>,
+    among: Among,
+    /// Whether something is waited for that ends by itself.
+    limited: bool,
+}
+
+/// What goes on around a thread that waits.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Among {
+    /// The runtime at hand.
+    Workers,
+    /// There is a runtime at hand that may stand still meanwhile.
+    StandingStill,
+    /// There is no runtime.
+    Nothing,
+}
+
+impl Among {
+    fn here() -> (Self, Option<Handle>) {
+        match Handle::try_current() {
+            Ok(here) if here.runtime_flavor() == RuntimeFlavor::MultiThread => {
+                (Self::Workers, Some(here))
+            }
+            Ok(_) => (Self::StandingStill, None),
+            Err(_) => (Self::Nothing, None),
+        }
+    }
+
+    fn blocked(self) -> Blocked {
+        let (among, limited) = (self, false);
+        Blocked { among, limited }
+    }
 }
 
 /// Whether this thread waits for what it does. Then sync methods are called on it.
@@ -42,9 +74,52 @@ pub(super) fn is_blocked() -> bool {
     HERE.get().is_some()
 }
 
+/// Whether this thread waits, and no runtime at hand goes on meanwhile.
+#[inline]
+pub(super) fn is_alone() -> bool {
+    HERE.get()
+        .is_some_and(|blocked| blocked.among != Among::Workers)
+}
+
 /// How long an async method is waited for here that has no timeout of its own.
 pub(super) fn patience() -> Option<Duration> {
-    HERE.get().and_then(|blocked| blocked.patience)
+    let stands_still = |blocked: &Blocked| blocked.among == Among::StandingStill;
+    HERE.get().filter(stands_still).map(|_| PATIENCE)
+}
+
+/// What is waited for here has a timer.
+pub(super) fn is_limited() {
+    if let Some(blocked) = HERE.get() {
+        let limited = true;
+        HERE.set(Some(Blocked { limited, ..blocked }));
+    }
+}
+
+/// Has async methods find our own runtime where no other goes on, until it is dropped.
+#[inline]
+pub(super) fn enter() -> Option<EnterGuard<'static>> {
+    if is_alone() { enter_own() } else { None }
+}
+
+#[cold]
+fn enter_own() -> Option<EnterGuard<'static>> {
+    let here = Handle::try_current();
+    // Where a thread ends, no runtime can be entered any more.
+    let ends = here.is_err_and(|error| error.is_thread_local_destroyed());
+    let runtime = if ends { None } else { own_runtime() };
+    runtime.map(Handle::enter)
+}
+
+/// Calls sync methods on this thread. They may block it, so a worker hands its other tasks on.
+pub(super) fn call(code: impl FnOnce()) {
+    if HERE
+        .get()
+        .is_some_and(|blocked| blocked.among == Among::Workers)
+    {
+        block_in_place(code);
+    } else {
+        code();
+    }
 }
 
 /// Waits for an emission.
@@ -59,58 +134,36 @@ pub(crate) fn wait_for<T>(limited: impl Future<Output = T>) -> T {
     wait(limited, || None)
 }
 
-/// Runs code where the runtime at hand is the one that async methods find.
-pub(crate) fn enter<R>(code: impl FnOnce() -> R) -> R {
-    let _entered = match multi_thread() {
-        Ok(_) => None,
-        Err(_) => own_runtime().map(Handle::enter),
-    };
+/// Runs code that hands work on, to a runtime that goes on if this thread waits later.
+pub(crate) fn mark<R>(code: impl FnOnce() -> R) -> R {
+    let _marked = Marked::new(Among::here().0);
     code()
-}
-
-/// The runtime at hand, if it goes on while this thread waits.
-fn multi_thread() -> Result<Handle, Option<Handle>> {
-    match Handle::try_current() {
-        Ok(here) if here.runtime_flavor() == RuntimeFlavor::MultiThread => Ok(here),
-        Ok(here) => Err(Some(here)),
-        Err(_) => Err(None),
-    }
 }
 
 /// Waits for the future, unless that is in vain and there is another output then.
 fn wait<T>(future: impl Future<Output = T>, in_vain: impl Fn() -> Option<T>) -> T {
-    let future = pin!(future);
-    let here = match multi_thread() {
-        Ok(here) => {
-            let patience = None;
-            let mut driven = pin!(Here {
-                blocked: Blocked { patience },
-                future,
-            });
-            // Mostly it is ready, and the worker can go on as a worker.
-            let mut cx = Context::from_waker(Waker::noop());
-            return match driven.as_mut().poll(&mut cx) {
-                Poll::Ready(output) => output,
-                Poll::Pending => block_in_place(|| here.block_on(driven)),
-            };
-        }
-        Err(here) => here,
+    let mut future = pin!(future);
+    let (among, workers) = Among::here();
+    let Some(here) = workers else {
+        // Of the task around this, if there is one, the budget is not renewed while this waits.
+        return park_until_ready(among, pin!(unconstrained(future)), in_vain);
     };
-    let standing_still = here.is_some();
-    let _entered = own_runtime().map(Handle::enter);
-    let patience = standing_still.then_some(PATIENCE);
-    // Of the task around this, if there is one, the budget is not renewed while this waits.
-    let driven = unconstrained(Here {
-        blocked: Blocked { patience },
-        future,
-    });
-    park_until_ready(pin!(driven), standing_still.then_some(STUCK), in_vain)
+    let mut driven = pin!(poll_fn(|cx| {
+        let _marked = Marked::new(among);
+        future.as_mut().poll(cx)
+    }));
+    // Mostly it is ready, and the worker can go on as a worker.
+    let mut cx = Context::from_waker(Waker::noop());
+    match driven.as_mut().poll(&mut cx) {
+        Poll::Ready(output) => output,
+        Poll::Pending => block_in_place(|| here.block_on(driven)),
+    }
 }
 
 /// Polls the future whenever it wakes this thread.
 fn park_until_ready<T>(
+    among: Among,
     mut future: Pin<&mut impl Future<Output = T>>,
-    stuck: Option<Duration>,
     in_vain: impl Fn() -> Option<T>,
 ) -> T {
     let parked = Arc::new(Parked {
@@ -119,13 +172,22 @@ fn park_until_ready<T>(
     });
     let waker = Waker::from(parked.clone());
     let mut cx = Context::from_waker(&waker);
+    let (shortest, longest) = NAPS;
+    let (mut since, mut nap) = (Instant::now(), shortest);
     loop {
+        let marked = Marked::new(among);
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
-        if !parked.wait(stuck)
-            && let Some(output) = in_vain()
-        {
+        let limited = marked.is_limited();
+        drop(marked);
+        if among == Among::Nothing {
+            parked.wait(None);
+        } else if parked.wait(Some(nap)) {
+            (since, nap) = (Instant::now(), shortest);
+        } else if since.elapsed() < PATIENCE || limited {
+            nap = longest.min(2 * nap);
+        } else if let Some(output) = in_vain() {
             return output;
         }
     }
@@ -162,26 +224,24 @@ impl Wake for Parked {
     }
 }
 
-/// A future that is polled by a thread that waits for it.
-struct Here<'f, F> {
-    blocked: Blocked,
-    future: Pin<&'f mut F>,
+/// A thread is marked as one that waits, until this is dropped.
+struct Marked {
+    before: Option<Blocked>,
 }
 
-impl<F: Future> Future for Here<'_, F> {
-    type Output = F::Output;
+impl Marked {
+    fn new(among: Among) -> Self {
+        let before = HERE.replace(Some(among.blocked()));
+        Self { before }
+    }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let _marked = Marked(HERE.replace(Some(self.blocked)));
-        self.future.as_mut().poll(cx)
+    fn is_limited(&self) -> bool {
+        HERE.get().is_some_and(|blocked| blocked.limited)
     }
 }
 
-/// Until it is dropped.
-struct Marked(Option<Blocked>);
-
 impl Drop for Marked {
     fn drop(&mut self) {
-        HERE.set(self.0);
+        HERE.set(self.before);
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
+use super::blocking;
 use super::callback::{self, During};
 use super::deferred::Turn;
 use super::dispatcher::Entry;
@@ -144,7 +145,11 @@ pub(super) fn poll_all<'a, 'e: 'a, S: EventSet>(
     waiting: &mut Vec<Waiting<'a, S>>,
     cx: &mut Context<'_>,
 ) {
+    if calls.entries.is_empty() {
+        return;
+    }
     let (index, mut at) = (S::index(event), 0);
+    let _entered = blocking::enter();
     calls.each(run, index, aftermath, |entry, receipts| {
         at += 1;
         let mut future = entry.delivery.deliver_async(run, event);
@@ -243,6 +248,7 @@ impl<S: EventSet> AsyncCall<'_, S> {
         let Some(future) = &mut self.future else {
             return Poll::Ready(());
         };
+        let _entered = blocking::enter();
         let poll = || future.as_mut().poll(cx);
         let polled = callback::call(During::Waiting, poll, |turns| aftermath.owe(turns));
         let outcome = match polled {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, oneshot};
 
-use super::blocking::is_blocked;
+use super::blocking::{self, is_blocked};
 use super::call::{Aftermath, Called, Calls, call_all, poll_all};
 use super::dispatcher::Route;
 use super::emission::Place;
@@ -105,8 +105,9 @@ impl Reached {
         // What runs in the lanes from now on comes after what was put off here.
         self.aftermath.release();
         if let Some(queued) = self.queued.take() {
-            drop(queued.held);
-            let replies = queued.replies.into_iter().zip(&route.lanes);
+            let InLanes { held, replies } = *queued;
+            let_go(held, replies.len());
+            let replies = replies.into_iter().zip(&route.lanes);
             waiting.extend(replies.map(|(reply, entry)| {
                 Waiting::reply(reply, Called::new(entry, run, S::index(event)))
             }));
@@ -114,6 +115,18 @@ impl Reached {
         let aftermath = std::mem::take(&mut self.aftermath);
         rest(aftermath, waiting, prepared.detached)
     }
+}
+
+/// Lets the event go in the lanes. A thread that waits calls the first methods itself, those that it
+/// waits for; after it has let go of all, so that nobody else waits for them.
+fn let_go(mut held: Vec<Held>, awaited: usize) {
+    if awaited == 0 || !is_blocked() {
+        return;
+    }
+    let others = held.split_off(awaited);
+    held.iter().for_each(Held::release);
+    drop(others);
+    blocking::call(|| held.into_iter().for_each(Held::run_here));
 }
 
 /// The queues of background handlers that have no room.
@@ -216,12 +229,7 @@ fn deliver_queued<S: EventSet>(
         info: place.info.clone(),
         event: owned.clone(),
     };
-    // A thread that waits calls sync methods itself.
-    let (lanes, here) = if is_blocked() {
-        (&[][..], &route.lanes[..])
-    } else {
-        (&route.lanes[..], &[][..])
-    };
+    let lanes = &route.lanes;
     let mut events = Vec::with_capacity(lanes.len() + route.background.len());
     let mut replies = Vec::with_capacity(lanes.len());
     let receipts = receipts::of(&mut prepared.receipts, |all| &mut all.lanes);
@@ -259,11 +267,6 @@ fn deliver_queued<S: EventSet>(
     let calls = Calls {
         entries: &route.inline,
         receipts: receipts::of(&mut prepared.receipts, |all| &mut all.inline),
-    };
-    call_all(calls, &run, event, &mut aftermath);
-    let calls = Calls {
-        entries: here,
-        receipts: receipts::of(&mut prepared.receipts, |all| &mut all.lanes),
     };
     call_all(calls, &run, event, &mut aftermath);
     let queued = Some(Box::new(InLanes { held, replies }));

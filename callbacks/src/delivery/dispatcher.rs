@@ -73,14 +73,13 @@ impl<S: EventSet> Entry<S> {
 
     /// By which of its methods it is called for an event.
     fn sorts(&self, event: u32) -> impl Iterator<Item = Sort> + use<S> {
-        let plain = self
-            .plain
-            .contains(event)
-            .then_some(if self.options.inline {
+        let plain = self.plain.contains(event).then_some(
+            if self.options.inline && self.options.background.is_none() {
                 Sort::Inline
             } else {
                 Sort::Lane
-            });
+            },
+        );
         let future = self.futures.contains(event).then_some(Sort::Future);
         plain.into_iter().chain(future)
     }

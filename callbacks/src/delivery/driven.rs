@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use futures_util::FutureExt;
 use futures_util::future::Shared;
 
-use super::runtime::{Handle, own_runtime};
+use super::runtime::{Handle, at_hand, own_runtime};
 use crate::BoxFuture;
 
 /// Such a future, for one of those who wait for it.
@@ -15,7 +15,7 @@ pub(crate) type Driven<T> = Shared<BoxFuture<'static, T>>;
 
 /// Has it driven in the background: by the runtime at hand, or else by `home`.
 pub(crate) fn hand_on<T: Clone + Send + Sync + 'static>(driven: Driven<T>, home: Option<&Handle>) {
-    let here = Handle::try_current().ok();
+    let here = at_hand();
     match here.as_ref().or(home) {
         Some(runtime) => drop(runtime.spawn(Background(Some(driven)))),
         None => on_own_runtime(driven),

@@ -116,11 +116,7 @@ impl Lane {
     pub(super) fn run(self: &Arc<Self>) -> bool {
         for _ in 0..TURN {
             match self.next(Job::call) {
-                // A job catches the panics of the handler's method. This is for what else a user's
-                // code does here, such as entering a span.
-                Next::Job(call, numbered) => {
-                    forget(catch_unwind(AssertUnwindSafe(|| call(numbered))));
-                }
+                Next::Job(call, numbered) => run(call, numbered),
                 Next::Elsewhere => {
                     self.go_on();
                     return false;
@@ -189,7 +185,21 @@ impl Job {
     }
 }
 
+/// A job catches the panics of the handler's method. This is for what else a user's code does here,
+/// such as entering a span.
+fn run(call: Call, numbered: Numbered) {
+    forget(catch_unwind(AssertUnwindSafe(|| call(numbered))));
+}
+
 impl Line {
+    fn release(&mut self, number: u64) {
+        let ahead = number.checked_sub(self.taken);
+        let index = ahead.and_then(|ahead| usize::try_from(ahead).ok());
+        if let Some(slot) = index.and_then(|index| self.jobs.get_mut(index)) {
+            slot.released = true;
+        }
+    }
+
     fn next(&mut self) -> Option<Slot> {
         if !self.ready() {
             self.scheduled = false;
@@ -209,13 +219,34 @@ impl Line {
     }
 }
 
+impl Ticket {
+    /// Lets the job go: it runs when somebody comes to the lane.
+    pub(super) fn release(&self) {
+        lock(&self.lane.line).release(self.number);
+    }
+
+    /// Runs the job on this thread, unless there is another in front of it, or somebody has the lane:
+    /// then the lane comes to it. What comes after it is for others.
+    pub(super) fn run_here(self) {
+        self.release();
+        let mut line = lock(&self.lane.line);
+        if line.scheduled || line.taken != self.number {
+            return;
+        }
+        line.scheduled = true;
+        drop(line);
+        let next = self.lane.next(Job::call);
+        if let Next::Job(call, numbered) = next {
+            run(call, numbered);
+        }
+        lock(&self.lane.line).scheduled = false;
+    }
+}
+
 impl Drop for Ticket {
     fn drop(&mut self) {
         let mut line = lock(&self.lane.line);
-        let index = usize::try_from(self.number - line.taken);
-        if let Some(slot) = index.ok().and_then(|index| line.jobs.get_mut(index)) {
-            slot.released = true;
-        }
+        line.release(self.number);
         // What is released behind a job that is not is scheduled when that one is.
         if line.ready() && !line.scheduled {
             line.scheduled = true;

@@ -46,7 +46,7 @@ mod workers;
 pub use flush::{FlushReport, HandlerReport};
 
 pub(crate) use asking::{Asked, ask};
-pub(crate) use blocking::{block_on, enter, wait_for};
+pub(crate) use blocking::{block_on, mark, wait_for};
 pub(crate) use call::quietly;
 pub(crate) use callback::{holds, inside, owe};
 pub(crate) use deferred::Turn;

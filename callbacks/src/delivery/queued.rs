@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
+use super::blocking::is_alone;
 use super::call::{Aftermath, Calls, call_lane, poll_all, quietly};
 use super::dispatcher::{Background, Entry};
 use super::lane::{Job, Numbered};
@@ -23,6 +24,8 @@ use crate::{BoxFuture, EventSet, Run, RunInfo};
 #[derive(Clone)]
 pub(crate) struct Surroundings {
     runtime: Option<Handle>,
+    /// Whether tasks go to our own runtime instead, for that one stands still.
+    alone: bool,
     span: Span,
     ambient: Option<Ambient>,
 }
@@ -31,6 +34,7 @@ impl Surroundings {
     pub(crate) fn here() -> Self {
         Self {
             runtime: Handle::try_current().ok(),
+            alone: is_alone(),
             span: Span::current(),
             ambient: ambient::current(),
         }
@@ -102,7 +106,8 @@ impl<S: EventSet> QueuedCall<S> {
     }
 
     fn task_job(self, room: Room) -> Job {
-        let runtime = self.surroundings.runtime.clone();
+        let Surroundings { runtime, alone, .. } = &self.surroundings;
+        let runtime = runtime.clone().filter(|_| !alone);
         let start = move |numbered| -> BoxFuture<'static, ()> {
             drop(room);
             Box::pin(self.drive(numbered))

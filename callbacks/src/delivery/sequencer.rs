@@ -2,15 +2,17 @@
 //! the tree's one lock, so that every lane holds its events in the order of their numbers.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
+use super::blocking::is_alone;
 use super::deferred::Deferred;
-use super::dispatcher::Background;
+use super::dispatcher::{Background, Entry};
 use super::lane::{Job, Lane, Numbered, Ticket};
 use super::ledger::{Ledger, Receipt};
 use super::lock;
@@ -63,12 +65,29 @@ pub(super) enum Held {
     Lost(Numbered),
 }
 
+impl Held {
+    /// Lets go of it, and leaves the job to whoever comes to the lane.
+    pub(super) fn release(&self) {
+        if let Self::InLane(ticket) = self {
+            ticket.release();
+        }
+    }
+
+    /// Runs the job on this thread, unless somebody has come to the lane.
+    pub(super) fn run_here(self) {
+        if let Self::InLane(ticket) = self {
+            ticket.run_here();
+        }
+    }
+}
+
 /// The id of a handler's entry, and its own lane if it is exclusive.
 pub(super) type Whose = (usize, Option<Arc<Lane>>);
 
 impl Sequencer {
     pub(crate) fn new() -> Arc<Self> {
-        let home = Handle::try_current().ok();
+        // Where a thread waits that is alone, our own will be as good.
+        let home = (!is_alone()).then(Handle::try_current).and_then(Result::ok);
         Arc::new(Self {
             last: AtomicU64::new(0),
             lanes: Mutex::default(),
@@ -118,6 +137,28 @@ impl Sequencer {
             None => lanes.of(&to.entry.whose()).places(to.queue),
         });
         places.collect()
+    }
+
+    /// Ready when what is queued for this handler now is done; `None` if nothing is.
+    pub(super) fn queued<S: EventSet>(&self, to: &Entry<S>) -> Option<oneshot::Receiver<()>> {
+        let whose = to.whose();
+        let mut lanes = lock(&self.lanes);
+        let lane = lanes.of(&whose);
+        if lane.is_idle() {
+            return None;
+        }
+        let (done, is_done) = oneshot::channel();
+        let job = Job::Call(Box::new(|_| {
+            // Nobody waits any longer.
+            let _ = done.send(());
+        }));
+        // It is no event, so it is in no report.
+        let receipt = Ledger::new(Cow::Borrowed(""), false).receipt();
+        let seq = self.last.load(Ordering::SeqCst);
+        let ticket = lane.push(Numbered { seq, receipt }, job);
+        drop(lanes);
+        drop(ticket);
+        Some(is_done)
     }
 
     /// Waits for what is put off in the tree.

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::blocking::patience;
+use super::blocking::{is_alone, is_limited, patience};
 use super::call::{Aftermath, AsyncCall, Called};
 use super::deferred::Turn;
 use super::ledger::Trouble;
@@ -157,7 +157,7 @@ pub(super) struct Timer {
 
 impl Timer {
     pub(super) fn new(timeout: Duration) -> Self {
-        let here = Handle::try_current().is_ok();
+        let here = !is_alone() && Handle::try_current().is_ok();
         let here = here.then(|| try_sleep(timeout)).flatten();
         Self {
             timeout,
@@ -167,6 +167,7 @@ impl Timer {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        is_limited();
         loop {
             // Without any timer at all it is better to be too early than never.
             let Some(sleep) = &mut self.sleep else {

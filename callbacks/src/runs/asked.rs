@@ -41,6 +41,9 @@ impl<'a, O: Deciding<'a>, F: Flavour> Start<'a, O, F> {
     /// [`Continue`](crate::Decision::Continue) is [`EmitError::Stopped`], for the framework does not
     /// do what they decided.
     ///
+    /// Where a handler answers, the run starts and ends here. If a handler of its end fails whose errors
+    /// are raised, that is what the start fails with.
+    ///
     /// ```
     /// use callbacks::{Asked, BoxError, Callbacks, Decision, Serialized, callback_handler};
     /// use serde_json::{Value, json};

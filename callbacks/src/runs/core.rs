@@ -14,7 +14,7 @@ use super::closing::{Wait, set_off};
 use super::kinds::{Kind, Output};
 use super::tree::Node;
 use crate::argument::Payload;
-use crate::delivery::{Asked, Site, ask, emit, enter, inside, lock};
+use crate::delivery::{Asked, Site, ask, emit, inside, lock, mark};
 use crate::events::owned::AnyEvent;
 use crate::events::{
     AgentAction, AgentFinish, CustomEvent, Events, LlmEnd, LlmError, LlmNewToken, Retry,
@@ -146,9 +146,10 @@ impl<K: Kind> Core<K> {
     }
 
     pub(super) async fn ask<E: DecisionEvent>(&self, event: E) -> Result<Asked<E>, EmitError> {
-        match self.known().filter(|node| self.hears::<E>(node)) {
-            Some(node) => ask(&node.place(), event).await,
-            None => Ok(Asked::nobody()),
+        if self.wants::<E>() {
+            ask(&self.node().place(), event).await
+        } else {
+            Ok(Asked::nobody())
         }
     }
 
@@ -270,7 +271,7 @@ impl<K: Kind> Core<K> {
             }
         };
         if self.blocking {
-            enter(close);
+            mark(close);
         } else {
             close();
         }

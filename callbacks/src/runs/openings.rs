@@ -156,6 +156,12 @@ impl Opener {
                 Some(Decision::Stop(reason)) => Ruling::Stop(reason),
                 Some(Decision::Continue | Decision::Rewrite(_)) | None => continue,
             };
+            // Nobody was asked about the others, so nobody sees them.
+            if at + 1 < batch.len() {
+                decided
+                    .get_or_insert_with(|| batch.to_vec())
+                    .truncate(at + 1);
+            }
             return Ok((decided, ruling));
         }
         let ruling = Ruling::about(decided.as_ref());

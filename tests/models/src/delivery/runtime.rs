@@ -30,6 +30,11 @@ pub(crate) fn own_runtime() -> Option<&'static Handle> {
     Some(&OWN)
 }
 
+/// In no model a thread waits that drives a runtime.
+pub(crate) fn at_hand() -> Option<Handle> {
+    Handle::try_current().ok()
+}
+
 /// A task, which nobody waits for but the end of the model.
 pub(crate) struct Spawned;
 

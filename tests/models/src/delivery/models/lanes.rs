@@ -90,10 +90,24 @@ struct Place {
     ticket: Option<Ticket>,
 }
 
+impl Place {
+    /// As a thread does that waits: it lets go of the job, and runs it if nobody else does.
+    fn run_here(mut self) {
+        self.tree.log.add(Did::LetGo(self.seq));
+        if let Some(ticket) = self.ticket.take() {
+            ticket.release();
+            a_moment();
+            ticket.run_here();
+        }
+    }
+}
+
 impl Drop for Place {
     fn drop(&mut self) {
-        self.tree.log.add(Did::LetGo(self.seq));
-        self.ticket = None;
+        if let Some(ticket) = self.ticket.take() {
+            self.tree.log.add(Did::LetGo(self.seq));
+            drop(ticket);
+        }
     }
 }
 
@@ -123,6 +137,30 @@ fn jobs_run_once_and_in_order() {
         drop(second);
         drop(first);
         other.join().unwrap();
+        end();
+        tree.ran_in_order();
+    });
+}
+
+/// Modelled: two threads that wait fill one lane, and run their jobs themselves if nobody else has come
+/// to the lane, while a third emission is queued in it. The rule: as above.
+///
+/// In `lane.rs`, without `line.scheduled ||` or without `line.taken != self.number` in `run_here`: two
+/// jobs at once. Without `scheduled = false` at its end: what comes after it never runs.
+#[test]
+fn threads_run_their_own_jobs() {
+    explore::interrupted(3, || {
+        begin();
+        workers::at_most(1);
+        let tree = Tree::new(3);
+        let others = [Place::run_here as fn(Place), drop].map(|done| {
+            let tree = tree.clone();
+            thread::spawn(move || done(tree.push(a_moment)))
+        });
+        tree.push(a_moment).run_here();
+        for other in others {
+            other.join().unwrap();
+        }
         end();
         tree.ran_in_order();
     });

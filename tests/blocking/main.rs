@@ -1,6 +1,9 @@
 //! The blocking flavour: sync methods on the caller's thread, async ones driven to their end, wherever
 //! the thread is: without a runtime, or within one of either kind, on its own threads or beside them.
 
+mod lanes;
+mod places;
+
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
@@ -25,13 +28,19 @@ static CHAIN: Serialized = Serialized::new("Chain");
 
 const LONG: Duration = Duration::from_secs(20);
 
+type ToolDecision = Decision<String, Value>;
+
 fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()
 }
 
-fn multi_thread() -> Runtime {
+fn multi_thread(workers: usize) -> Runtime {
     let mut builder = Builder::new_multi_thread();
-    builder.worker_threads(1).enable_all().build().unwrap()
+    builder
+        .worker_threads(workers)
+        .enable_all()
+        .build()
+        .unwrap()
 }
 
 /// Does it in all places.
@@ -46,7 +55,7 @@ fn everywhere(does: fn(&str)) {
             .await
             .unwrap();
     });
-    multi_thread().block_on(async {
+    multi_thread(1).block_on(async {
         does("a multi-thread runtime");
         tokio::spawn(async move { does("a worker") }).await.unwrap();
         spawn_blocking(move || does("beside a multi-thread runtime"))
@@ -60,6 +69,27 @@ fn call(callbacks: &BlockingCallbacks) -> Result<(), EmitError> {
     run.new_token("Be")?;
     run.new_token("cause")?;
     run.end(|| LlmResult::from_text("Because"))
+}
+
+/// Does it on a thread of its own, and gives up after a while.
+fn within<T: Send + 'static>(time: Duration, code: impl FnOnce() -> T + Send + 'static) -> T {
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(code()));
+    receiver.recv_timeout(time).expect("it hangs, or panicked")
+}
+
+/// Is not ready at once.
+struct Sleeps;
+
+#[callback_handler]
+impl Sleeps {
+    async fn on_custom_event(&self) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    async fn on_tool_error(&self) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
 }
 
 /// Remembers which thread it was called on.
@@ -580,7 +610,7 @@ fn blocking_callbacks_are_callbacks() {
 /// The lanes of an async emission and the thread of a blocking one share a handler and a run.
 #[test]
 fn both_flavours_of_one_run_tree_are_in_order() {
-    multi_thread().block_on(async {
+    multi_thread(1).block_on(async {
         let (callbacks, log) = recorder();
         let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
         let mut expected = vec!["Chain: chain start null".to_owned()];

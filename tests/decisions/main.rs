@@ -5,6 +5,9 @@
     reason = "the answers of all handlers here have one type, whether they can fail or not"
 )]
 
+mod asked;
+mod fails_closed;
+
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime};
@@ -28,6 +31,8 @@ use tokio::sync::{Notify, Semaphore};
 static TOOL: Serialized = Serialized::new("Tool");
 static MODEL: Serialized = Serialized::new("Model");
 static CHAIN: Serialized = Serialized::new("Chain");
+
+const LONG: Duration = Duration::from_secs(20);
 
 type ToolDecision = Decision<String, Value>;
 type ModelDecision = Decision<Vec<Message>, LlmResult>;
