@@ -41,9 +41,9 @@ pub use payload::{
 };
 pub use record::Record;
 pub use runs::{
-    Asked, Asking, Async, Blocking, Chain, ChainRun, Deciding, Failing, Flavour, Inputs, Kind, Llm,
-    LlmIter, LlmRun, LlmStream, Messages, Opening, Prompts, Query, Retriever, RetrieverRun,
-    RunGuard, Start, Starting, StreamError, Tool, ToolInput, ToolRun,
+    Asked, Asking, Async, Blocking, Chain, ChainRun, Deciding, Failing, Flavour, Inputs, IntoChunk,
+    Kind, Llm, LlmIter, LlmRun, LlmStream, Messages, Opening, Prompts, Query, Retriever,
+    RetrieverRun, RunGuard, Start, Starting, StreamError, Tool, ToolInput, ToolRun,
 };
 pub use set::{DecisionEvent, Event, EventSet, NoReply};
 

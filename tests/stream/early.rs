@@ -335,8 +335,9 @@ fn a_panic_on_the_way_closes_it() {
                 items.amend(|_| panic!("what amends panics"))
             });
             let events = amending.await;
-            let error = events.iter().find_map(error).unwrap();
-            assert_eq!(error.0, ErrorKind::Panicked, "{mode}");
+            let error = events.iter().find_map(error);
+            let expected = (ErrorKind::Panicked, Some("Be".to_owned()));
+            assert_eq!(error, Some(expected), "{mode}");
         }
     });
 }

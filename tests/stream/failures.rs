@@ -4,9 +4,9 @@ use std::io;
 
 use callbacks::events::{LlmEnd, LlmError, LlmNewToken};
 use callbacks::testing::{Faulty, assert_events};
-use callbacks::{BoxError, Callbacks, EmitError, ErrorKind, Event, Interests, handler};
+use callbacks::{BoxError, Callbacks, EmitError, ErrorKind, Event, Interests, handler, on};
 use callbacks_tests::start;
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
 use super::{CHAIN, MODES, broken, chunk, closed, on_both, recorded, text, words};
@@ -103,7 +103,7 @@ async fn an_error_that_is_refused_comes_after_the_last_item() {
 }
 
 #[test]
-fn a_run_that_is_closed_around_it_stops_the_stream() {
+fn a_run_that_is_closed_around_it_stops_the_events_and_not_the_items() {
     on_both(|| async {
         for mode in MODES {
             let (callbacks, recorder) = recorded(mode);
@@ -112,8 +112,9 @@ fn a_run_that_is_closed_around_it_stops_the_stream() {
             let mut items = run.stream(words(["Be", "cause"]), chunk);
             assert!(items.next().await.is_some());
             chain.end(Value::Null).await.unwrap();
-            assert!(items.next().await.is_none());
+            assert!(items.next().await.is_some(), "{mode}");
             assert!(matches!(items.failure(), Some(EmitError::RunClosed)));
+            assert!(items.next().await.is_none());
             drop(items);
             let events = closed(&recorder).await;
             assert_events!(
@@ -129,6 +130,27 @@ fn a_run_that_is_closed_around_it_stops_the_stream() {
             );
         }
     });
+}
+
+/// Whoever prints the tokens must not take them away: the guard of the chain goes where the function
+/// returns.
+#[tokio::test]
+async fn whether_tokens_are_heard_changes_nothing_for_the_reader() {
+    async fn answer(callbacks: &Callbacks) -> impl Stream<Item = Result<&'static str, BoxError>> {
+        let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
+        let run = start(chain.callbacks()).await;
+        let words = stream::iter([Ok("Be"), Ok::<_, BoxError>("cause")]);
+        run.stream(words, chunk)
+    }
+
+    for callbacks in [
+        Callbacks::new(),
+        Callbacks::new().with(on(|_: &LlmNewToken<'_>| ())),
+        Callbacks::new().with(on(|_: &LlmEnd<'_>| ())),
+    ] {
+        let read: Vec<_> = answer(&callbacks).await.try_collect().await.unwrap();
+        assert_eq!(read, ["Be", "cause"]);
+    }
 }
 
 #[tokio::test]

@@ -7,14 +7,14 @@ use serde_json::Value;
 use super::{Chunk, Generation, LlmOutput, LlmResult, Message, Metadata, ToolCall, ToolCallChunk};
 
 /// What has arrived of an answer.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Assembly {
     /// By their numbers, which are the provider's: they may be any.
     choices: BTreeMap<usize, Choice>,
     output: LlmOutput,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Choice {
     text: String,
     reasoning: String,
@@ -24,7 +24,7 @@ struct Choice {
     info: Metadata,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Call {
     index: Option<usize>,
     id: Option<String>,
@@ -82,7 +82,12 @@ impl Choice {
             (None, Some(id)) => call.id.as_ref() == Some(id),
             (None, None) => true,
         };
-        let at = self.tool_calls.iter().rposition(same).unwrap_or_else(|| {
+        // A name comes once in a call. So this one is whole, and so was the one before.
+        let named = |call: &Call| !call.name.is_empty() && filled(piece.name.as_ref()).is_some();
+        let alone = piece.index.is_none() && filled(piece.id.as_ref()).is_none();
+        let begins = alone && self.tool_calls.last().is_some_and(named);
+        let at = self.tool_calls.iter().rposition(same).filter(|_| !begins);
+        let at = at.unwrap_or_else(|| {
             self.tool_calls.push(Call::default());
             self.tool_calls.len() - 1
         });
@@ -252,6 +257,21 @@ mod tests {
             json!([null, "", [1]]),
             json!(["a", "x", [2, 3]]),
             json!(["b", "y", 4]),
+        ];
+        assert_eq!(calls, expected);
+    }
+
+    #[test]
+    fn tool_calls_that_come_whole() {
+        let calls = tool_calls([
+            piece().with_name("weather").with_args(r#"{"city":"Rome"}"#),
+            piece().with_name("weather").with_args(r#"{"city":"#),
+            // not another call
+            piece().with_name("").with_args(r#""Oslo"}"#),
+        ]);
+        let expected = [
+            json!([null, "weather", {"city": "Rome"}]),
+            json!([null, "weather", {"city": "Oslo"}]),
         ];
         assert_eq!(calls, expected);
     }

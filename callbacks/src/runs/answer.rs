@@ -91,9 +91,14 @@ impl Answer {
         if !self.heard.end {
             return None;
         }
+        let amend = self.amend.take();
+        // If it panics, what had arrived is still here.
+        let kept = amend.is_some().then(|| self.assembly.clone());
         let mut result = self.result();
-        if let Some(amend) = self.amend.take() {
+        if let (Some(amend), Some(kept)) = (amend, kept) {
+            self.assembly = kept;
             amend(&mut result);
+            self.assembly = Assembly::default();
         }
         self.core.ending(|| result)
     }

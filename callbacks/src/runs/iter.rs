@@ -6,10 +6,10 @@ use super::flavour::Blocking;
 use super::guard::RunGuard;
 use super::kinds::Llm;
 use super::stream_error::StreamError;
-use super::tap::Tap;
+use super::tap::{IntoChunk, Tap};
 use crate::EmitError;
 use crate::delivery::block_on;
-use crate::payload::{Chunk, LlmResult};
+use crate::payload::LlmResult;
 
 impl<D> RunGuard<Llm, Blocking, D> {
     /// Streams the model's answer: gives out the same items, tells the handlers of each, and ends the
@@ -38,11 +38,15 @@ impl<D> RunGuard<Llm, Blocking, D> {
     /// } // and `Because`
     /// # Ok::<(), BoxError>(())
     /// ```
-    pub fn stream<I, F, T, E, C, Via>(self, inner: I, chunk: F) -> LlmIter<I::IntoIter, F>
+    pub fn stream<I, F, T, E, C, Via>(
+        self,
+        inner: I,
+        chunk: F,
+    ) -> LlmIter<I::IntoIter, F, Result<T, E>>
     where
         I: IntoIterator<Item = Result<T, E>>,
         F: FnMut(&T) -> C,
-        C: Into<Option<Chunk>>,
+        C: IntoChunk,
         E: StreamError<Via>,
     {
         LlmIter {
@@ -57,26 +61,15 @@ impl<D> RunGuard<Llm, Blocking, D> {
 ///
 /// It is a [`LlmStream`](crate::LlmStream) as an iterator, and has the same methods.
 #[must_use = "an iterator does nothing unless it is read; dropped, its run closes with an error"]
-pub struct LlmIter<I: Iterator, F> {
+pub struct LlmIter<I: Iterator, F, J = <I as Iterator>::Item> {
     inner: I,
-    tap: Tap<I::Item, F>,
+    tap: Tap<J, F>,
 }
 
-impl<I: Iterator, F> LlmIter<I, F> {
+impl<I: Iterator<Item = J>, F, J> LlmIter<I, F, J> {
     /// Corrects the result that the run ends with; see [`LlmStream::amend`](crate::LlmStream::amend).
     pub fn amend(mut self, amend: impl FnOnce(&mut LlmResult) + Send + 'static) -> Self {
         self.tap.amend(amend);
-        self
-    }
-
-    /// Gives out what an emission failed with as the last item, instead of ending silently; see
-    /// [`LlmStream::raise`](crate::LlmStream::raise).
-    pub fn raise<T, E>(mut self) -> Self
-    where
-        I: Iterator<Item = Result<T, E>>,
-        E: From<EmitError>,
-    {
-        self.tap.raise();
         self
     }
 
@@ -88,7 +81,19 @@ impl<I: Iterator, F> LlmIter<I, F> {
     }
 }
 
-impl<I: Iterator, F> fmt::Debug for LlmIter<I, F> {
+impl<I: Iterator<Item = Result<T, E>>, F, T, E> LlmIter<I, F, Result<T, E>> {
+    /// Gives out what an emission failed with as the last item, instead of ending silently; see
+    /// [`LlmStream::raise`](crate::LlmStream::raise).
+    pub fn raise(mut self) -> Self
+    where
+        E: From<EmitError>,
+    {
+        self.tap.raise();
+        self
+    }
+}
+
+impl<I: Iterator, F, J> fmt::Debug for LlmIter<I, F, J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LlmIter")
             .field("tap", &self.tap)
@@ -96,10 +101,10 @@ impl<I: Iterator, F> fmt::Debug for LlmIter<I, F> {
     }
 }
 
-impl<I: Iterator, F> Iterator for LlmIter<I, F> {
-    type Item = I::Item;
+impl<I: Iterator<Item = J>, F, J> Iterator for LlmIter<I, F, J> {
+    type Item = J;
 
-    fn next(&mut self) -> Option<I::Item> {
+    fn next(&mut self) -> Option<J> {
         if !self.tap.is_over() {
             let came = self.inner.next();
             if let Some(telling) = self.tap.take_in(came) {

@@ -27,5 +27,6 @@ pub use openings::{Deciding, Inputs, Messages, Opening, Prompts, Query, ToolInpu
 pub use start::{Start, Starting};
 pub use stream::LlmStream;
 pub use stream_error::StreamError;
+pub use tap::IntoChunk;
 
 pub(crate) use tree::Node;

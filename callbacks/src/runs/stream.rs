@@ -11,15 +11,15 @@ use super::flavour::Async;
 use super::guard::RunGuard;
 use super::kinds::Llm;
 use super::stream_error::StreamError;
-use super::tap::{Tap, Telling};
+use super::tap::{IntoChunk, Tap, Telling};
 use crate::EmitError;
-use crate::payload::{Chunk, LlmResult};
+use crate::payload::LlmResult;
 
 impl<D> RunGuard<Llm, Async, D> {
     /// Streams the model's answer: gives out the same items, tells the handlers of each, and ends the
     /// run when `inner` ends.
     ///
-    /// `chunk` says what an item is to the handlers: a [`Chunk`], or `None` if it is nothing, such as
+    /// `chunk` says what an item is to the handlers: a [`Chunk`](crate::Chunk), or `None` if it is nothing, such as
     /// a keep-alive. It is called only if somebody listens to
     /// [`LlmNewToken`](crate::events::LlmNewToken), [`LlmEnd`](crate::events::LlmEnd) or
     /// [`LlmError`](crate::events::LlmError) of this run.
@@ -48,10 +48,11 @@ impl<D> RunGuard<Llm, Async, D> {
     ///     static MODEL: Serialized = Serialized::new("MyModel");
     ///     let run = callbacks.chat_model_start(&MODEL, messages).await?;
     ///     let deltas = request(messages).await;
-    ///     Ok(run.stream(deltas, |delta| match &delta.stop {
+    ///     let deltas = run.stream(deltas, |delta| match &delta.stop {
     ///         Some(stop) => Chunk::text(&delta.text).with_extra("finish_reason", &**stop),
     ///         None => Chunk::text(&delta.text),
-    ///     }))
+    ///     });
+    ///     Ok(deltas.raise()) // an error of a handler, too
     /// }
     /// #
     /// # struct Last;
@@ -82,7 +83,10 @@ impl<D> RunGuard<Llm, Async, D> {
     ///   else: the run is over.
     /// * When the stream is dropped before its end, an [`LlmError`](crate::events::LlmError) of kind
     ///   [`Dropped`](crate::ErrorKind::Dropped) (or [`Panicked`](crate::ErrorKind::Panicked)), with
-    ///   what had arrived. Nobody waits for that.
+    ///   what had arrived. Nobody waits for that. The end is the `None` after the last item: read on to
+    ///   it, even if an item says that it is the last.
+    /// * When a run around this one closes before, an [`LlmError`](crate::events::LlmError) of kind
+    ///   [`Abandoned`](crate::ErrorKind::Abandoned), without what had arrived.
     ///
     /// Nothing is emitted unless the stream is read. Who stops waiting for an item while the handlers
     /// are told, and reads on later, misses nothing.
@@ -93,8 +97,8 @@ impl<D> RunGuard<Llm, Async, D> {
     ///   texts in one, and a [`Message`](crate::Message) with that and the tool calls. Reasoning is
     ///   in the message's `extra["reasoning"]`.
     /// * Pieces of tool calls with the same `index` are one call; without an `index` those with the
-    ///   same `id`, and those without either belong to the last one. Arguments that are no JSON in
-    ///   the end stay a text.
+    ///   same `id`. Those without either belong to the last one, but one with a name, after one that has
+    ///   a name, begins another. Arguments that are no JSON in the end stay a text.
     /// * Of the tokens used, each number is the one that came last: providers tell them once or as
     ///   they grow, and never in parts.
     /// * Of the chunks' `extra`, `finish_reason` is in the generation; `model` or `model_name` and
@@ -108,12 +112,14 @@ impl<D> RunGuard<Llm, Async, D> {
     /// # Errors
     ///
     /// `inner` may fail with errors of [many types](StreamError). What an emission fails with is
-    /// something else, see [`LlmStream::failure`] and [`LlmStream::raise`].
-    pub fn stream<S, F, T, E, C, Via>(self, inner: S, chunk: F) -> LlmStream<S, F>
+    /// something else: after it the stream just ends, and [`LlmStream::failure`] says why. Where the
+    /// type of the errors has room for it, as a [`BoxError`](crate::BoxError) has, write
+    /// [`.raise()`](LlmStream::raise), and the reader gets it as the last item.
+    pub fn stream<S, F, T, E, C, Via>(self, inner: S, chunk: F) -> LlmStream<S, F, Result<T, E>>
     where
         S: Stream<Item = Result<T, E>>,
         F: FnMut(&T) -> C,
-        C: Into<Option<Chunk>>,
+        C: IntoChunk,
         E: StreamError<Via>,
     {
         LlmStream {
@@ -152,15 +158,15 @@ pin_project! {
     /// # Ok::<(), BoxError>(())
     /// ```
     #[must_use = "a stream does nothing unless it is read; dropped, its run closes with an error"]
-    pub struct LlmStream<S: Stream, F> {
+    pub struct LlmStream<S: Stream, F, I = <S as Stream>::Item> {
         #[pin]
         inner: S,
-        tap: Tap<S::Item, F>,
+        tap: Tap<I, F>,
         telling: Option<Telling>,
     }
 }
 
-impl<S: Stream, F> LlmStream<S, F> {
+impl<S: Stream<Item = I>, F, I> LlmStream<S, F, I> {
     /// Corrects the result that the run ends with: called with it when the stream has come to its
     /// end, if somebody listens to [`LlmEnd`](crate::events::LlmEnd). The last one given counts.
     ///
@@ -200,49 +206,16 @@ impl<S: Stream, F> LlmStream<S, F> {
         self
     }
 
-    /// Gives out what an emission failed with as the last item, instead of ending silently.
-    ///
-    /// ```
-    /// use callbacks::{BoxError, Callbacks, Chunk, Serialized, callback_handler, handler};
-    /// use futures_util::{StreamExt, stream};
-    ///
-    /// struct Budget;
-    ///
-    /// #[callback_handler]
-    /// impl Budget {
-    ///     fn on_llm_new_token(&self) -> Result<(), &'static str> {
-    ///         Err("too expensive")
-    ///     }
-    /// }
-    ///
-    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-    /// # static MODEL: Serialized = Serialized::new("MyModel");
-    /// let callbacks = Callbacks::new().with(handler(Budget).raise_errors());
-    /// let run = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]).await?;
-    ///
-    /// let words = stream::iter([Ok("Be"), Ok::<_, BoxError>("cause")]);
-    /// let words = run.stream(words, |word| Chunk::text(*word)).raise();
-    /// let words: Vec<_> = words.collect().await;
-    /// assert!(matches!(&words[..], [Err(_)]));
-    /// # Ok::<(), BoxError>(())
-    /// # })?;
-    /// # Ok::<(), BoxError>(())
-    /// ```
-    pub fn raise<T, E>(mut self) -> Self
-    where
-        S: Stream<Item = Result<T, E>>,
-        E: From<EmitError>,
-    {
-        self.tap.raise();
-        self
-    }
-
     /// What an emission failed with, until it has been [given out](Self::raise).
     ///
     /// A handler that was registered with [`raise_errors`](crate::Configured::raise_errors) and fails
-    /// with a token stops the stream, as does a run around this one that was closed: the run closes
-    /// with that error, and neither the item of the token nor any other is given out. What such a
-    /// handler fails with when the run ends, or fails with an item, comes after the last item.
+    /// with a token stops the stream: the run closes with that error, and neither the item of the token
+    /// nor any other is given out. What such a handler fails with when the run ends, or fails with an
+    /// item, comes after the last item.
+    ///
+    /// Where a run around this one is closed before the stream is over, this one is closed with it, and
+    /// its handlers hear nothing more. The items are given out all the same; that the run was
+    /// [closed](EmitError::RunClosed) is the failure.
     ///
     /// ```
     /// use callbacks::{BoxError, Callbacks, Chunk, EmitError, Serialized, callback_handler, handler};
@@ -276,10 +249,48 @@ impl<S: Stream, F> LlmStream<S, F> {
     }
 }
 
-impl<S: Stream, F> Stream for LlmStream<S, F> {
-    type Item = S::Item;
+impl<S: Stream<Item = Result<T, E>>, F, T, E> LlmStream<S, F, Result<T, E>> {
+    /// Gives out what an emission failed with as the last item, instead of ending silently.
+    ///
+    /// ```
+    /// use callbacks::{BoxError, Callbacks, Chunk, Serialized, callback_handler, handler};
+    /// use futures_util::{StreamExt, stream};
+    ///
+    /// struct Budget;
+    ///
+    /// #[callback_handler]
+    /// impl Budget {
+    ///     fn on_llm_new_token(&self) -> Result<(), &'static str> {
+    ///         Err("too expensive")
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # static MODEL: Serialized = Serialized::new("MyModel");
+    /// let callbacks = Callbacks::new().with(handler(Budget).raise_errors());
+    /// let run = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]).await?;
+    ///
+    /// let words = stream::iter([Ok("Be"), Ok::<_, BoxError>("cause")]);
+    /// let words = run.stream(words, |word| Chunk::text(*word)).raise();
+    /// let words: Vec<_> = words.collect().await;
+    /// assert!(matches!(&words[..], [Err(_)]));
+    /// # Ok::<(), BoxError>(())
+    /// # })?;
+    /// # Ok::<(), BoxError>(())
+    /// ```
+    pub fn raise(mut self) -> Self
+    where
+        E: From<EmitError>,
+    {
+        self.tap.raise();
+        self
+    }
+}
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+impl<S: Stream<Item = I>, F, I> Stream for LlmStream<S, F, I> {
+    type Item = I;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<I>> {
         let mut this = self.project();
         if this.telling.is_none() && !this.tap.is_over() {
             let came = ready!(this.inner.as_mut().poll_next(cx));
@@ -294,7 +305,7 @@ impl<S: Stream, F> Stream for LlmStream<S, F> {
     }
 }
 
-impl<S: Stream, F> fmt::Debug for LlmStream<S, F> {
+impl<S: Stream, F, I> fmt::Debug for LlmStream<S, F, I> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LlmStream")
             .field("tap", &self.tap)

@@ -36,7 +36,8 @@ use crate::payload::RunError;
     message = "`{Self}` is no error that a run can end with",
     label = "the errors of these items cannot be told to handlers",
     note = "use a `std::error::Error`, a `Box<dyn Error>` or the like, a text, or a `callbacks::RunError`",
-    note = "or write `impl From<&{Self}> for callbacks::RunError`"
+    note = "or write `impl From<&{Self}> for callbacks::RunError`",
+    note = "in generic code, ask for `E: std::error::Error`"
 )]
 pub trait StreamError<Via> {
     /// The error, as a run's.
@@ -53,6 +54,7 @@ pub enum ByWhatIsInside {}
 #[derive(Debug)]
 pub enum ByItsText {}
 
+#[diagnostic::do_not_recommend]
 impl<E> StreamError<ByItself> for E
 where
     for<'e> RunError: From<&'e E>,
@@ -63,12 +65,14 @@ where
 }
 
 /// `DerefMut`, because an `Arc<dyn Error>` and a `&dyn Error` are errors themselves.
+#[diagnostic::do_not_recommend]
 impl<E: DerefMut<Target: DynError>> StreamError<ByWhatIsInside> for E {
     fn to_run_error(&self) -> RunError {
         RunError::from((**self).as_error())
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<E: Borrow<str>> StreamError<ByItsText> for E {
     fn to_run_error(&self) -> RunError {
         RunError::new(self.borrow())

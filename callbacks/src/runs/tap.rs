@@ -37,14 +37,45 @@ enum Came {
     Error(Option<RunError>),
 }
 
+/// What an item of a [stream](crate::RunGuard::stream) is to the handlers: a [`Chunk`], or `None` if it
+/// is nothing to them.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not what an item is to the handlers",
+    label = "the closure returns neither a `Chunk` nor an `Option<Chunk>`",
+    note = "return a `callbacks::Chunk`, such as `Chunk::text(..)`, or an `Option` of it"
+)]
+pub trait IntoChunk: sealed::Sealed {
+    #[doc(hidden)]
+    fn into_chunk(self) -> Option<Chunk>;
+}
+
+impl IntoChunk for Chunk {
+    fn into_chunk(self) -> Option<Chunk> {
+        Some(self)
+    }
+}
+
+impl IntoChunk for Option<Chunk> {
+    fn into_chunk(self) -> Self {
+        self
+    }
+}
+
+mod sealed {
+    pub trait Sealed {}
+
+    impl Sealed for crate::payload::Chunk {}
+    impl Sealed for Option<crate::payload::Chunk> {}
+}
+
 fn read<T, E, C, F, Via>(chunk: &mut F, item: &Result<T, E>, heard: Heard) -> Came
 where
     E: StreamError<Via>,
     F: FnMut(&T) -> C,
-    C: Into<Option<Chunk>>,
+    C: IntoChunk,
 {
     match item {
-        Ok(item) if heard.chunk() => Came::Chunk(chunk(item).into()),
+        Ok(item) if heard.chunk() => Came::Chunk(chunk(item).into_chunk()),
         Ok(_) => Came::Chunk(None),
         Err(error) => Came::Error(heard.error.then(|| error.to_run_error())),
     }
@@ -55,7 +86,7 @@ impl<T, E, F> Tap<Result<T, E>, F> {
     where
         E: StreamError<Via>,
         F: FnMut(&T) -> C,
-        C: Into<Option<Chunk>>,
+        C: IntoChunk,
     {
         Self {
             run: Answer::of(core).map(Box::new),
@@ -131,6 +162,11 @@ impl<I, F> Tap<I, F> {
                 self.over = false;
             }
             Ok(None) => {}
+            // The handlers can hear no more. That is none of the reader's business.
+            Err(closed @ EmitError::RunClosed) => {
+                self.failure = Some(closed);
+                self.over = self.held.is_none();
+            }
             Err(failure) => {
                 self.failure = Some(failure);
                 if self.over {
