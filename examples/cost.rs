@@ -26,15 +26,10 @@ impl Costs {
     }
 }
 
-impl Costs {
-    fn micro_cents(&self) -> u64 {
-        let cost = |(model, usage): (&String, &TokenUsage)| {
-            let price = PRICES.iter().find(|(name, ..)| name == model);
-            let (_, read, written) = price.unwrap_or(&("", 0, 0));
-            usage.input_tokens.unwrap_or(0) * read + usage.output_tokens.unwrap_or(0) * written
-        };
-        self.by_model.iter().map(cost).sum()
-    }
+/// What they cost, in millionths of a cent, if that is known.
+fn cost(model: &str, usage: &TokenUsage) -> Option<u64> {
+    let (_, read, written) = PRICES.iter().find(|(name, ..)| *name == model)?;
+    Some(usage.input_tokens.unwrap_or(0) * read + usage.output_tokens.unwrap_or(0) * written)
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -49,8 +44,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     costs.with(|costs| {
         for (model, usage) in &costs.by_model {
             println!("{model}: {} tokens", usage.output_tokens.unwrap_or(0));
+            match cost(model, usage) {
+                Some(cost) => println!("{cost} millionths of a cent"),
+                None => println!("nobody knows what they cost"),
+            }
         }
-        println!("{} millionths of a cent", costs.micro_cents());
     });
     Ok(())
 }

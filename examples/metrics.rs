@@ -29,11 +29,9 @@ impl Metrics {
 
 #[callback_handler]
 impl Metrics {
-    fn on_llm_new_token(&self) {
-        self.tokens.inc();
-    }
-
     fn on_llm_end(&self, response: &LlmResult) {
+        let tokens = response.usage().output_tokens.unwrap_or_default();
+        self.tokens.inc_by(tokens);
         self.count(response.llm_output.model_name.clone(), "ok");
     }
 
@@ -47,10 +45,10 @@ impl Metrics {
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let (metrics, mut registry) = (Arc::new(Metrics::default()), Registry::default());
     registry.register("llm_calls", "Calls of models", metrics.calls.clone());
-    registry.register("llm_tokens", "Tokens that came", metrics.tokens.clone());
-    // To add to a counter takes nanoseconds, so it is done where the token is emitted.
+    registry.register("llm_tokens", "Tokens written", metrics.tokens.clone());
+    // To add to a counter takes nanoseconds, so it is done where the event is emitted.
     let callbacks = Callbacks::new().with(handler(metrics).inline());
-    let chat = ChatOpenAi::new().streaming(true).callbacks(callbacks);
+    let chat = ChatOpenAi::new().callbacks(callbacks);
     chat.invoke("Tell me a joke").await?;
     println!("# {:?}", chat.invoke("?").await);
     let mut text = String::new();

@@ -19,7 +19,8 @@ impl PromptLog {
     /// Chat models are heard here too, with their messages as text.
     fn on_llm_start(&mut self, prompts: &[String], run: &Run<'_>) -> io::Result<()> {
         for prompt in prompts {
-            writeln!(self.0, "{} {}: {prompt}", run.name(), run.tags().join(","))?;
+            let (name, tags) = (run.name(), run.tags().join(","));
+            writeln!(self.0, "{} {name} {tags}: {prompt}", run.id())?;
         }
         Ok(())
     }
@@ -30,7 +31,7 @@ impl PromptLog {
     }
 
     fn on_llm_error(&mut self, error: &RunError, run: &Run<'_>) -> io::Result<()> {
-        writeln!(self.0, "{} failed: {error}", run.name())?;
+        writeln!(self.0, "{} failed: {error}", run.id())?;
         self.0.flush()
     }
 }
@@ -38,8 +39,8 @@ impl PromptLog {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let path = std::env::args().nth(1).unwrap_or("prompts.log".to_owned());
-    let log = PromptLog(BufWriter::new(File::create(&path)?));
-    let log = handler(log)
+    let file = File::options().create(true).append(true).open(&path)?;
+    let log = handler(PromptLog(BufWriter::new(file)))
         .background(Queue::bounded(1024))
         .named("prompts");
     let callbacks = Callbacks::new().with(log).tag("prod");

@@ -132,6 +132,7 @@ impl ChatOpenAi {
     fn params(&self) -> ModelParams {
         let params = ModelParams::new()
             .with_provider("openai")
+            .with_model("gpt-3.5-turbo")
             .with_stream(self.streaming);
         match self.max_tokens {
             Some(max_tokens) => params.with_max_tokens(max_tokens),

@@ -103,11 +103,16 @@ fn prompt_log() {
     let log = std::fs::read_to_string(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     assert!(output.ends_with(&log));
+    let (ids, lines): (Vec<_>, Vec<_>) =
+        log.lines().filter_map(|line| line.split_once(' ')).unzip();
+    assert_eq!(ids[1], ids[2]);
     assert_eq!(
-        log,
-        "ChatOpenAI prod: Human: Tell me a joke\n\
-         ChatOpenAI prod: Human: Is there life on Mars?\n\
-         ChatOpenAI failed: no recorded answer to \"Is there life on Mars?\"\n"
+        lines,
+        [
+            "ChatOpenAI prod: Human: Tell me a joke",
+            "ChatOpenAI prod: Human: Is there life on Mars?",
+            "failed: no recorded answer to \"Is there life on Mars?\"",
+        ]
     );
 }
 
@@ -131,14 +136,22 @@ fn retries() {
     );
 }
 
+#[test]
+fn stream() {
+    assert_eq!(
+        output("stream", &[]),
+        "| Be\n| cause\n| .\n= Because. Some(3)\n[\"Be\", \"cause\", \".\"]\n"
+    );
+}
+
 #[cfg(feature = "metrics")]
 #[test]
 fn metrics() {
     let output = output("metrics", &[]);
     for line in [
         "llm_calls_total{model=\"gpt-3.5-turbo\",outcome=\"ok\"} 1",
-        "llm_calls_total{model=\"\",outcome=\"failed\"} 1",
-        "llm_tokens_total 16",
+        "llm_calls_total{model=\"gpt-3.5-turbo\",outcome=\"failed\"} 1",
+        "llm_tokens_total 14",
     ] {
         assert!(output.contains(line), "{output}");
     }
@@ -150,6 +163,7 @@ fn websocket() {
     let output = output("websocket", &[]);
     let tokens: Vec<_> = output.lines().collect();
     assert_eq!(tokens.first(), Some(&""));
-    assert_eq!(tokens.last(), Some(&"[14 tokens]"));
+    let last = "[no recorded answer to \"Is there life on Mars?\"]";
+    assert_eq!(tokens.last(), Some(&last));
     assert!(output.contains("\nWhy\n don\n't\n scientists"), "{output}");
 }
