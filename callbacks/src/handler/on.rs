@@ -12,7 +12,8 @@ use std::sync::Arc;
 use super::{Answer, BoxError, Deliver, Handler, IntoOutcome, Narrowed, Outcome, Registered};
 use crate::{BoxFuture, Event, EventSet, Interests, Run};
 
-/// A handler that is a closure, made by [`on`] or [`on_async`]. Clones are the same handler.
+/// A handler that is a closure, made by [`on`] or [`on_async`]. Clones are the same handler, so it
+/// needs no `Arc`.
 ///
 /// ```
 /// use callbacks::events::LlmEnd;

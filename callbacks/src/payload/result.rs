@@ -87,7 +87,7 @@ impl LlmResult {
 pub struct Generation {
     /// The text written.
     pub text: String,
-    /// From a chat model: the message written.
+    /// The message written: from a chat model, and where the answer was a stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,
     /// Why the model stopped, in the provider's words: `stop`, `length`, `tool_calls`, ..
