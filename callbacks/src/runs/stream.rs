@@ -19,7 +19,8 @@ impl<D> RunGuard<Llm, Async, D> {
     /// Streams the model's answer: gives out the same items, tells the handlers of each, and ends the
     /// run when `inner` ends.
     ///
-    /// `chunk` says what an item is to the handlers: a [`Chunk`](crate::Chunk), or `None` if it is nothing, such as
+    /// `chunk` says what an item is to the handlers: a [`Chunk`](crate::Chunk), or `None` if it is
+    /// nothing, such as
     /// a keep-alive. It is called only if somebody listens to
     /// [`LlmNewToken`](crate::events::LlmNewToken), [`LlmEnd`](crate::events::LlmEnd) or
     /// [`LlmError`](crate::events::LlmError) of this run.
@@ -93,7 +94,7 @@ impl<D> RunGuard<Llm, Async, D> {
     ///
     /// # The result
     ///
-    /// * There is one [`Generation`](crate::Generation) for each [choice](Chunk::choice), with the
+    /// * There is one [`Generation`](crate::Generation) for each [choice](crate::Chunk::choice), with the
     ///   texts in one, and a [`Message`](crate::Message) with that and the tool calls. Reasoning is
     ///   in the message's `extra["reasoning"]`.
     /// * Pieces of tool calls with the same `index` are one call; without an `index` those with the
