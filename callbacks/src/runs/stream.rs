@@ -20,8 +20,7 @@ impl<D> RunGuard<Llm, Async, D> {
     /// run when `inner` ends.
     ///
     /// `chunk` says what an item is to the handlers: a [`Chunk`](crate::Chunk), or `None` if it is
-    /// nothing, such as
-    /// a keep-alive. It is called only if somebody listens to
+    /// nothing, such as a keep-alive. It is called only if somebody listens to
     /// [`LlmNewToken`](crate::events::LlmNewToken), [`LlmEnd`](crate::events::LlmEnd) or
     /// [`LlmError`](crate::events::LlmError) of this run.
     ///
