@@ -5,7 +5,7 @@ use std::any::Any;
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -67,29 +67,53 @@ fn a_method_may_yield() {
     });
 }
 
-/// The handler has a timeout of its own, a minute, and answers after 32 seconds. Nothing stands still:
-/// the thread is beside the runtime.
-#[test]
-fn a_handler_that_takes_its_time_is_no_deadlock() {
-    struct Person(Log);
+/// Takes longer than anything is waited for by default.
+async fn thinks() {
+    tokio::time::sleep(Duration::from_secs(32)).await;
+}
 
-    #[callback_handler]
-    impl Person {
-        async fn on_tool_request(&self) -> ToolDecision {
-            tokio::time::sleep(Duration::from_secs(32)).await;
-            self.0.add("yes");
-            Decision::Continue
-        }
+struct Person;
+
+#[callback_handler]
+impl Person {
+    async fn on_tool_request(&self) -> ToolDecision {
+        thinks().await;
+        Decision::Continue
     }
+}
 
+/// The same in a plain method, which is called for one tool after another, and thinks once.
+#[derive(Default)]
+struct PlainPerson(AtomicBool);
+
+#[callback_handler]
+impl PlainPerson {
+    fn on_tool_request(&self) -> ToolDecision {
+        if !self.0.swap(true, Ordering::Relaxed) {
+            current_thread().block_on(thinks());
+        }
+        Decision::Continue
+    }
+}
+
+/// One has a timeout of its own, a minute, the other has none. Nothing stands still: the threads are
+/// beside the runtime.
+#[test]
+fn handlers_that_take_their_time_are_no_deadlock() {
     current_thread().block_on(async {
-        let started = tokio::task::spawn_blocking(|| {
-            let person = handler(Person(Log::new())).timeout(Duration::from_secs(60));
-            let callbacks = Callbacks::new().with(person).blocking();
-            callbacks.tool_start(&TOOL, "x").start().map(drop)
+        let person = handler(Person).timeout(Duration::from_secs(60));
+        let person = Callbacks::new().with(person).blocking();
+        let chain = Callbacks::new().with(PlainPerson::default()).blocking();
+        let chain = chain.chain_start(&CHAIN, Value::Null).start().unwrap();
+        let plain = chain.callbacks().clone();
+        let starts = [person, plain.clone(), plain].map(|callbacks| {
+            let start = move || callbacks.tool_start(&TOOL, "x").start().map(drop);
+            tokio::task::spawn_blocking(start)
         });
-        let started = started.await.unwrap();
-        assert!(started.is_ok(), "{started:?}");
+        for started in starts {
+            let started = started.await.unwrap();
+            assert!(started.is_ok(), "{started:?}");
+        }
     });
 }
 

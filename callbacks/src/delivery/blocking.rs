@@ -37,7 +37,7 @@ thread_local! {
 #[derive(Clone, Copy)]
 struct Blocked {
     among: Among,
-    /// Whether something is waited for that ends by itself.
+    /// Whether something is waited for that goes on by itself.
     limited: bool,
 }
 
@@ -87,7 +87,7 @@ pub(super) fn patience() -> Option<Duration> {
     HERE.get().filter(stands_still).map(|_| PATIENCE)
 }
 
-/// What is waited for here has a timer.
+/// What is waited for here goes on, whatever stands still.
 pub(super) fn is_limited() {
     if let Some(blocked) = HERE.get() {
         let limited = true;

@@ -96,6 +96,8 @@ impl<'a, S: EventSet> Waiting<'a, S> {
         let (answered, entry) = match answer {
             Answer::Call(call) => (call.poll(cx, &mut self.aftermath), call.called.entry),
             Answer::Reply(reply, called) => {
+                // Whoever has the lane is on a thread that goes on.
+                is_limited();
                 let answered = Pin::new(&mut reply.answer).poll(cx);
                 let add =
                     |aftermath: Result<_, _>| self.aftermath.add(aftermath.unwrap_or_default());
