@@ -181,7 +181,7 @@ pub(crate) fn is_exclusive(sig: &Signature) -> bool {
 
 /// An exclusive handler has no async methods.
 fn check_exclusive(sig: &Signature, input: &Input, errors: &Diagnostics) {
-    if let (Some(token), true, false) = (&sig.asyncness, input.is_exclusive(), is_mutable(sig)) {
+    if let (Some(token), true, false) = (&sig.asyncness, input.exclusive, is_mutable(sig)) {
         errors.error(
             token,
             "a handler with a method that takes `&mut self` has no async methods: take `&self` in all of them, or leave `async` out",

@@ -15,7 +15,7 @@ pub(crate) fn expand(input: &Input, methods: &[Checked<'_>]) -> TokenStream {
     let self_ty = &input.block.self_ty;
     let generics = generics(&input.block.generics);
     let (impl_generics, _, where_clause) = generics.split_for_impl();
-    let impls = if input.is_exclusive() {
+    let impls = if input.exclusive {
         exclusive(input, methods)
     } else {
         shared(input, methods)

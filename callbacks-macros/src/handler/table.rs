@@ -13,6 +13,8 @@ pub(crate) struct Input {
     pub(crate) events: Path,
     pub(crate) rows: Vec<Row>,
     pub(crate) block: Block,
+    /// Whether the handler's calls must not overlap.
+    pub(crate) exclusive: bool,
 }
 
 /// `on_sold = Sold ['_] { item, count }`, or `on_order = Order ['_] { id } -> "Verdict"`
@@ -36,11 +38,16 @@ impl Parse for Input {
         while !table.is_empty() {
             rows.push(table.parse()?);
         }
-        Ok(Self {
+        let mut input = Self {
             events: events.call(Path::parse_mod_style)?,
             rows,
             block: input.parse()?,
-        })
+            exclusive: false,
+        };
+        let mut methods = input.block.methods.iter();
+        input.exclusive =
+            methods.any(|method| is_exclusive(&method.sig) && input.row(method).is_some());
+        Ok(input)
     }
 }
 
@@ -71,12 +78,6 @@ impl Parse for Row {
 }
 
 impl Input {
-    /// Whether the handler's calls must not overlap.
-    pub(crate) fn is_exclusive(&self) -> bool {
-        let mut methods = self.block.methods.iter();
-        methods.any(|method| self.row(method).is_some() && is_exclusive(&method.sig))
-    }
-
     /// The event that `method` handles, if any.
     pub(crate) fn row(&self, method: &Method) -> Option<&Row> {
         let name = method.sig.ident.unraw();

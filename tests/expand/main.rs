@@ -8,18 +8,20 @@
     reason = "they are written for another crate"
 )]
 
-#[path = "../callbacks-macros/src/arguments.rs"]
+#[path = "../../callbacks-macros/src/arguments.rs"]
 mod arguments;
-#[path = "../callbacks-macros/src/diagnostics.rs"]
+#[path = "../../callbacks-macros/src/diagnostics.rs"]
 mod diagnostics;
-#[path = "../callbacks-macros/src/events/mod.rs"]
+#[path = "../../callbacks-macros/src/events/mod.rs"]
 mod events;
-#[path = "../callbacks-macros/src/handler/mod.rs"]
+#[path = "../../callbacks-macros/src/handler/mod.rs"]
 mod handler;
-#[path = "../callbacks-macros/src/names.rs"]
+#[path = "../../callbacks-macros/src/names.rs"]
 mod names;
-#[path = "../callbacks-macros/src/spans.rs"]
+#[path = "../../callbacks-macros/src/spans.rs"]
 mod spans;
+
+mod robust;
 
 use expect_test::{ExpectFile, expect_file};
 use proc_macro2::{TokenStream, TokenTree};
@@ -69,7 +71,7 @@ fn sync_handler() {
             fn helper(&self) {}
         }
     };
-    check(handler(&block), &expect_file!["expand/sync_handler.rs"]);
+    check(handler(&block), &expect_file!["written/sync_handler.rs"]);
 }
 
 #[test]
@@ -81,7 +83,7 @@ fn async_handler() {
             }
         }
     };
-    check(handler(&block), &expect_file!["expand/async_handler.rs"]);
+    check(handler(&block), &expect_file!["written/async_handler.rs"]);
 }
 
 #[test]
@@ -93,7 +95,7 @@ fn mixed_handler() {
             async fn on_tick(&self) {}
         }
     };
-    check(handler(&block), &expect_file!["expand/mixed_handler.rs"]);
+    check(handler(&block), &expect_file!["written/mixed_handler.rs"]);
 }
 
 #[test]
@@ -109,7 +111,7 @@ fn exclusive_handler() {
     };
     check(
         handler(&block),
-        &expect_file!["expand/exclusive_handler.rs"],
+        &expect_file!["written/exclusive_handler.rs"],
     );
 }
 
@@ -122,7 +124,10 @@ fn deciding_handler() {
             }
         }
     };
-    check(handler(&block), &expect_file!["expand/deciding_handler.rs"]);
+    check(
+        handler(&block),
+        &expect_file!["written/deciding_handler.rs"],
+    );
 }
 
 #[test]
@@ -140,7 +145,7 @@ fn decision_event() {
         },
         "lib.rs:1:1",
     );
-    check(expansion, &expect_file!["expand/decision_event.rs"]);
+    check(expansion, &expect_file!["written/decision_event.rs"]);
 }
 
 #[test]
@@ -163,7 +168,7 @@ fn event_set() {
         },
         "lib.rs:1:1",
     );
-    check(expansion, &expect_file!["expand/event_set.rs"]);
+    check(expansion, &expect_file!["written/event_set.rs"]);
 }
 
 /// The user's item comes out as it went in, even where nothing can be made of it.
