@@ -1,3 +1,5 @@
+//! Eight mistakes in one block: each is reported, and nothing else.
+
 use callbacks::{LlmResult, callback_handler};
 
 struct Printer;
@@ -16,6 +18,16 @@ impl Printer {
 
     fn on_tool_end(&self, output: &callbacks::LlmResult) {
         print!("{}", output.text());
+    }
+
+    async fn on_chain_start(&mut self) {}
+
+    fn on_text(&self, _text: &str) {}
+
+    unsafe fn on_retry(&self) {}
+
+    fn on_custom_event<T>(&self, name: &str) {
+        print!("{name}");
     }
 }
 
