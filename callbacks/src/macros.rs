@@ -72,10 +72,84 @@
 ///
 /// # What it expands to
 ///
-/// The block itself, unchanged, and beside it `impl CallbackHandler` of the set with the plain
-/// methods, `impl AsyncCallbackHandler` with the async ones, and the registration as a
-/// [`Handler`](crate::Handler). (For an exclusive handler, `impl ExclusiveCallbackHandler`.) The set of events that have a method is a constant: the others are
-/// never delivered.
+/// The block itself, unchanged, and beside it what a person would write: `impl CallbackHandler` of the
+/// set with the plain methods, `impl AsyncCallbackHandler` with the async ones, and the registration as
+/// a [`Handler`](crate::Handler). (For an exclusive handler, `impl ExclusiveCallbackHandler`.) Of
+///
+/// ```
+/// # mod shop {
+/// #     #[callbacks::callback_events]
+/// #     pub mod events { pub struct Sold<'a> { pub item: &'a str } }
+/// # }
+/// # use shop::events as shop_events;
+/// # use callbacks::callback_handler;
+/// # struct Printer;
+/// #[callback_handler(events = shop_events)]
+/// impl Printer {
+///     fn on_sold(&self, item: &str) {
+///         print!("{item}");
+///     }
+/// }
+/// ```
+///
+/// it makes, with paths shortened,
+///
+/// ```text
+/// impl CallbackHandler for Printer {
+///     fn interests(&self) -> Interests {
+///         const { Interests::of(&[Sold::INDEX]) }
+///     }
+///
+///     fn on_sold(&self, event: &Sold<'_>, _run: &Run<'_>) -> Result<(), BoxError> {
+///         let item = event.item;
+///         let item: &str = item;
+///         Self::on_sold(self, item);
+///         Ok(())
+///     }
+/// }
+///
+/// impl AsyncCallbackHandler for Printer {
+///     fn interests(&self) -> Interests {
+///         Interests::NONE
+///     }
+/// }
+///
+/// impl Deliver<Events> for Printer { .. } // from an event of the set to its method
+/// impl Handler<Events> for Printer { .. } // what `Callbacks::with` takes
+/// ```
+///
+/// The set of events that have a method is a constant: the others are never delivered. All paths go
+/// through the set, as it was written in the attribute, so a crate that has the set from another one,
+/// such as an agent framework, needs no dependency on this one.
+///
+/// # Messages
+///
+/// Each mistake is reported once, on what has to be changed, and all mistakes of a block at once. Where
+/// a type is wrong it is the compiler that says so, about the parameter.
+///
+/// | message | cure |
+/// |---|---|
+/// | `..` has no event handled by `on_..` | write the name of a handler method; the message has the nearest, or all of them |
+/// | `..` is not called for any event; did you mean `on_..`? | the same; or, if it is a helper, give it a name that is less like one |
+/// | event `..` has no field `..` | write the name of a field, or `run`, or `event` |
+/// | leave an unused parameter out | a parameter that is not wanted need not be there |
+/// | a handler parameter is the name of a field .. | a parameter has no pattern: take it apart in the body |
+/// | a handler parameter cannot be configured out | write the method twice, with `#[cfg]` on each |
+/// | `..` is a handler method but has no receiver | write `&self` |
+/// | a handler method takes `&self` | write `&self`, or `&mut self` in a plain method |
+/// | an async handler method may be called again before it is done | write `&self`, and keep what changes in an atomic or a `Mutex` |
+/// | a handler with a method that takes `&mut self` has no async methods | write `&self` everywhere, or leave `async` out |
+/// | a handler method cannot be generic | write the type of the event field |
+/// | a handler method cannot be `const`, `unsafe`, `extern` | leave it out |
+/// | `..` is asked for a decision, but returns nothing | return the reply that the message names |
+/// | this handler cannot return `..` | return nothing, the reply, or a `Result` of that |
+/// | no handler methods | name a method after an event |
+/// | `#[callback_handler]` goes on an impl block | write it on `impl MyHandler { .. }` |
+/// | `#[callback_handler]` writes the trait impls itself | write it on the inherent block, and leave the trait to it |
+/// | unknown argument, or one that is there twice | see [arguments](#arguments) |
+/// | future cannot be sent between threads safely | what is kept across an `.await` must be `Send`; the compiler points at it |
+/// | `..` cannot be sent, or shared, between threads safely | a handler is `Send` and `Sync`: put what is not behind a `Mutex`, or take `&mut self`, for which `Send` is enough |
+/// | conflicting implementations of trait | a type has one block for each set: put all methods into it |
 #[doc(inline)]
 pub use callbacks_macros::callback_handler;
 
@@ -143,5 +217,48 @@ pub use callbacks_macros::callback_handler;
 /// | `crate = path` | where this crate is, if not at `::callbacks` |
 /// | `serde` | the owned events implement serde's `Serialize` and `Deserialize` |
 /// | `adapt = function` | put around every handler of the set when it is registered: takes and returns `Arc<dyn Deliver<Events> + Send + Sync>` |
+///
+/// # What it expands to
+///
+/// The module with its structs, `#[derive(Clone, Copy, Debug)]` on them, and what is listed
+/// [above](#what-it-adds-to-the-module). Of `Sold<'a>` it makes, among others and with paths shortened,
+///
+/// ```text
+/// pub trait CallbackHandler {
+///     /// Something was sold.
+///     fn on_sold(&self, event: &Sold<'_>, run: &Run<'_>) -> Result<(), BoxError> {
+///         Ok(())
+///     }
+///     ..
+/// }
+///
+/// pub mod owned {
+///     /// Something was sold.
+///     pub struct Sold {
+///         pub item: String,
+///         pub count: u32,
+///     }
+///     ..
+/// }
+/// ```
+///
+/// # Messages
+///
+/// | message | cure |
+/// |---|---|
+/// | an event cannot be generic | one handler method must fit every value: write the type |
+/// | an event has at most one lifetime | borrow all fields for the same one |
+/// | the fields of an event must be named | handlers ask for them by name: write `struct Sold { .. }` |
+/// | a field cannot be called `run`, `event` | handler parameters of these names are something else: choose another name |
+/// | an event is copied for every handler, and a `String` cannot be | borrow it: `&'a str` |
+/// | an event field is `&'a T`, `Option<&'a T>` or a small `Copy` value that borrows nothing | borrow the whole: `&'a T` |
+/// | an event cannot hold another event of its set | put the type outside of the module |
+/// | an event, or a field of one, cannot be configured out | put the event into a set of its own with `#[cfg]` on the module; make the field an `Option` |
+/// | `..` is a name of the event set itself | choose another |
+/// | a reply outlives the event that it answers | use a type that owns what it holds |
+/// | `#[event]` says nothing here, or is there already | write `#[event(reply = Type)]` once, or leave it out |
+/// | an event set has at least one event, at most 64 | make two sets of it: a type can be a handler of both |
+/// | `#[callback_events]` goes on a module of structs, and needs its body | write `mod name { .. }` here |
+/// | with `serde`, an event is read back from its owned twin | borrow it: `&'a T` instead of `&'static T` |
 #[doc(inline)]
 pub use callbacks_macros::callback_events;
