@@ -25,7 +25,7 @@ pub(crate) fn expand(input: &Input, methods: &[Checked<'_>]) -> TokenStream {
         // or is a handler already.
         quote_spanned! {self_ty.span()=>
             #[automatically_derived]
-            #[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+            #[allow(deprecated, clippy::nursery, clippy::pedantic, clippy::restriction, clippy::needless_lifetimes)]
             impl #impl_generics #events::#of for #self_ty #where_clause { #body }
         }
     });

@@ -1,5 +1,11 @@
 #[automatically_derived]
-#[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+#[allow(
+    deprecated,
+    clippy::nursery,
+    clippy::pedantic,
+    clippy::restriction,
+    clippy::needless_lifetimes
+)]
 impl<T: Debug + Send + Sync> shop::CallbackHandler for Log<T>
 where
     Self: 'static,
@@ -23,7 +29,13 @@ where
     }
 }
 #[automatically_derived]
-#[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+#[allow(
+    deprecated,
+    clippy::nursery,
+    clippy::pedantic,
+    clippy::restriction,
+    clippy::needless_lifetimes
+)]
 impl<T: Debug + Send + Sync> shop::AsyncCallbackHandler for Log<T>
 where
     Self: 'static,
@@ -58,7 +70,13 @@ where
     }
 }
 #[automatically_derived]
-#[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+#[allow(
+    deprecated,
+    clippy::nursery,
+    clippy::pedantic,
+    clippy::restriction,
+    clippy::needless_lifetimes
+)]
 impl<T: Debug + Send + Sync> shop::__private::Deliver<shop::Events> for Log<T>
 where
     Self: 'static,
@@ -85,7 +103,13 @@ where
     }
 }
 #[automatically_derived]
-#[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+#[allow(
+    deprecated,
+    clippy::nursery,
+    clippy::pedantic,
+    clippy::restriction,
+    clippy::needless_lifetimes
+)]
 impl<T: Debug + Send + Sync> shop::__private::Handler<shop::Events> for Log<T>
 where
     Self: 'static,

@@ -1,5 +1,11 @@
 #[automatically_derived]
-#[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+#[allow(
+    deprecated,
+    clippy::nursery,
+    clippy::pedantic,
+    clippy::restriction,
+    clippy::needless_lifetimes
+)]
 impl shop::CallbackHandler for Printer {
     fn interests(&self) -> shop::__private::Interests {
         const {
@@ -20,14 +26,26 @@ impl shop::CallbackHandler for Printer {
     }
 }
 #[automatically_derived]
-#[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+#[allow(
+    deprecated,
+    clippy::nursery,
+    clippy::pedantic,
+    clippy::restriction,
+    clippy::needless_lifetimes
+)]
 impl shop::AsyncCallbackHandler for Printer {
     fn interests(&self) -> shop::__private::Interests {
         shop::__private::Interests::NONE
     }
 }
 #[automatically_derived]
-#[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+#[allow(
+    deprecated,
+    clippy::nursery,
+    clippy::pedantic,
+    clippy::restriction,
+    clippy::needless_lifetimes
+)]
 impl shop::__private::Deliver<shop::Events> for Printer {
     fn interests(&self) -> shop::__private::Interests {
         shop::CallbackHandler::interests(self)
@@ -51,7 +69,13 @@ impl shop::__private::Deliver<shop::Events> for Printer {
     }
 }
 #[automatically_derived]
-#[allow(deprecated, clippy::pedantic, clippy::needless_lifetimes)]
+#[allow(
+    deprecated,
+    clippy::nursery,
+    clippy::pedantic,
+    clippy::restriction,
+    clippy::needless_lifetimes
+)]
 impl shop::__private::Handler<shop::Events> for Printer {
     type Delivery = Self;
     fn register(self) -> shop::__private::Registered<shop::Events, Self::Delivery> {

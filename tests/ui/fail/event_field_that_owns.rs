@@ -1,0 +1,13 @@
+use callbacks::callback_events;
+
+#[callback_events]
+mod shop {
+    pub struct Sold {
+        pub item: String,
+    }
+    pub struct Closed;
+}
+
+fn main() {
+    let _ = shop::Closed;
+}

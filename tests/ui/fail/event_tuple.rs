@@ -1,0 +1,11 @@
+use callbacks::callback_events;
+
+#[callback_events]
+mod shop {
+    pub struct Sold(pub u32);
+    pub struct Closed;
+}
+
+fn main() {
+    let _ = shop::Closed;
+}
