@@ -22,6 +22,7 @@ mod names;
 mod spans;
 
 mod robust;
+mod spans_of_glue;
 
 use expect_test::{ExpectFile, expect_file};
 use proc_macro2::{TokenStream, TokenTree};
