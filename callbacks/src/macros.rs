@@ -242,6 +242,25 @@ pub use callbacks_macros::callback_handler;
 /// }
 /// ```
 ///
+/// # Testing handlers of a set
+///
+/// What users of a set read when they misspell something comes from the names in the set, so it can be
+/// tested beside it, with [`trybuild`](https://docs.rs/trybuild) alone:
+///
+/// ```text
+/// // tests/handlers.rs
+/// #[test]
+/// fn messages() {
+///     let cases = trybuild::TestCases::new();
+///     cases.pass("tests/ui/clerk.rs");
+///     cases.compile_fail("tests/ui/misspelt.rs"); // beside it, `misspelt.stderr`
+/// }
+/// ```
+///
+/// The messages in the words below are the same for every version of the compiler; those about types are
+/// the compiler's own. What the attribute writes is what `cargo expand` shows, and can be compared with a
+/// file. (In the repository both are done for a crate with a set, `tests/shop`.)
+///
 /// # Messages
 ///
 /// | message | cure |
