@@ -8,6 +8,7 @@ use std::time::Duration;
 use callbacks::events::{AnyEvent, Events, ToolRequest, owned};
 use callbacks::{Callbacks, Decision, EmitError, EventSet, Message, callback_handler, handler};
 use callbacks_tests::{Log, recorder};
+use futures_util::FutureExt;
 use serde_json::Value;
 
 use super::{CHAIN, LONG, MODEL, ModelDecision, TOOL, ToolDecision};
@@ -172,7 +173,7 @@ async fn a_question_that_was_given_up_is_not_asked() {
 
     let (open, gate) = mpsc::channel();
     let log = Log::new();
-    let person = handler(Person(log.clone(), Mutex::new(gate)));
+    let person = handler(Person(log.clone(), Mutex::new(gate))).named("person");
     let callbacks = Callbacks::new().with(person.timeout(Duration::from_millis(20)));
     let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
     for input in ["first", "second"] {
@@ -182,13 +183,18 @@ async fn a_question_that_was_given_up_is_not_asked() {
             "{started:?}"
         );
     }
+    let third = chain.callbacks().tool_start(&TOOL, "third").into_future();
+    assert!(third.now_or_never().is_none(), "its lane is busy");
     open.send(()).unwrap();
-    let _ = callbacks.flush(LONG).await;
+    let report = callbacks.flush(LONG).await;
     assert_eq!(
         log.lines(),
         ["first"],
-        "`second` was stopped before it was asked about"
+        "the others were stopped before they were asked about"
     );
+    let person = report.handler("person").unwrap();
+    let counts = (person.timed_out, person.dropped, person.delivered);
+    assert_eq!((counts, person.pending), ((2, 1, 0), 0), "{report:?}");
 }
 
 mod set {

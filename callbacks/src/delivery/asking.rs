@@ -93,12 +93,12 @@ async fn ask_one<E: DecisionEvent>(
     entry: &Arc<Entry<E::Set>>,
     sort: Sort,
 ) -> Result<ControlFlow<E::Reply>, Box<EmitError>> {
-    let question = Open(Arc::new(Question {
+    let question = Arc::new(Question {
         handler: entry.delivery.clone(),
         before: Mutex::new(entry.queued_before(place, sort)),
         state: Mutex::new(State::Open),
-    }));
-    let entry = entry.asking(question.0.clone());
+    });
+    let entry = entry.asking(question.clone());
     let route = Route::to(&entry, sort);
     let delivered = {
         let given = event.view();
@@ -113,7 +113,8 @@ async fn ask_one<E: DecisionEvent>(
         let goes_on = ControlFlow::Continue(());
         aftermath.raise(&route.order).map(|()| goes_on)
     };
-    let State::Answered(answer) = question.end() else {
+    let state = mem::replace(&mut *lock(&question.state), State::Open);
+    let State::Answered(answer) = state else {
         return fail("the handler could not be asked".into());
     };
     let Some(reply) = answer.and_then(E::reply) else {
@@ -162,43 +163,14 @@ struct Question<S: EventSet> {
 enum State<R> {
     Open,
     Answered(Option<R>),
-    /// Nobody waits for an answer any longer. Then nobody is asked.
-    Over,
 }
 
 impl<S: EventSet> Question<S> {
-    fn is_over(&self) -> bool {
-        matches!(*lock(&self.state), State::Over)
-    }
-
     fn keep(&self, answer: Answer<S>) -> Outcome {
-        let reply = answer?;
-        let mut state = lock(&self.state);
-        let late = if matches!(*state, State::Over) {
-            State::Answered(reply)
-        } else {
-            mem::replace(&mut *state, State::Answered(reply))
-        };
-        drop(state);
-        drop(late);
+        let answered = State::Answered(answer?);
+        let before = mem::replace(&mut *lock(&self.state), answered);
+        drop(before);
         Ok(())
-    }
-}
-
-/// A question, until it is dropped.
-struct Open<S: EventSet>(Arc<Question<S>>);
-
-impl<S: EventSet> Open<S> {
-    /// What became of it. A later answer is nobody's.
-    fn end(&self) -> State<S::Reply> {
-        mem::replace(&mut *lock(&self.0.state), State::Over)
-    }
-}
-
-impl<S: EventSet> Drop for Open<S> {
-    fn drop(&mut self) {
-        let late = self.end();
-        quietly(|| drop(late));
     }
 }
 
@@ -220,9 +192,6 @@ impl<S: EventSet> Deliver<S> for Question<S> {
     }
 
     fn deliver(&self, run: &Run<'_>, event: &S::Ref<'_>) -> Outcome {
-        if self.is_over() {
-            return Ok(());
-        }
         self.keep(self.handler.ask(run, event))
     }
 
@@ -254,6 +223,7 @@ impl<S: EventSet> Entry<S> {
     fn asking(&self, question: Arc<Question<S>>) -> Arc<Self> {
         let mut entry = self.again(question);
         entry.options.raise_errors = true;
+        entry.asks = true;
         Arc::new(entry)
     }
 }

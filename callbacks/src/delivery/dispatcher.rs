@@ -21,6 +21,8 @@ pub(crate) struct Entry<S: EventSet> {
     pub(crate) options: Options,
     /// Where its events go instead of being handled here.
     pub(crate) sink: Option<Sink<S>>,
+    /// Whether it is called for its answer: not, where nobody waits for that any longer.
+    pub(super) asks: bool,
     plain: Interests,
     futures: Interests,
 }
@@ -51,6 +53,7 @@ impl<S: EventSet> Entry<S> {
             id,
             ledger: Ledger::new(name, sink.is_none()),
             sink,
+            asks: false,
             plain: delivery.interests().without(except),
             futures: delivery.async_interests().without(except),
             delivery,
@@ -66,6 +69,7 @@ impl<S: EventSet> Entry<S> {
             delivery,
             options: self.options.clone(),
             sink: None,
+            asks: self.asks,
             plain: self.plain,
             futures: self.futures,
         }

@@ -124,6 +124,17 @@ impl<S: EventSet> QueuedCall<S> {
             event,
         } = self;
         let Numbered { seq, receipt } = numbered;
+        if let Some(Emission { reply, verdict }) = emission.as_ref().filter(|_| entry.asks)
+            && reply.is_closed()
+        {
+            // It is counted already if its time was up.
+            if verdict.claim() {
+                drop(receipt);
+            } else {
+                receipt.counted();
+            }
+            return;
+        }
         let _runtime = surroundings.runtime.as_ref().map(Handle::enter);
         let _span = surroundings.span.enter();
         let verdict = emission.as_ref().map(|emission| &emission.verdict);
