@@ -2,6 +2,7 @@
 //! the thread is: without a runtime, or within one of either kind, on its own threads or beside them.
 
 mod lanes;
+mod others;
 mod places;
 
 use std::sync::mpsc;

@@ -7,7 +7,6 @@
 //! a handler pools on it stays.
 
 use std::cell::Cell;
-use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,10 +32,12 @@ thread_local! {
     static HERE: Cell<Option<Blocked>> = const { Cell::new(None) };
 }
 
-/// How a thread waits.
+/// How a thread waits, or what for.
 #[derive(Clone, Copy)]
 struct Blocked {
     among: Among,
+    /// Whether it waits itself. Otherwise it works for one that does.
+    waits: bool,
     /// Whether something is waited for that goes on by itself.
     limited: bool,
 }
@@ -64,17 +65,20 @@ impl Among {
     }
 
     fn blocked(self) -> Blocked {
-        let (among, limited) = (self, false);
-        Blocked { among, limited }
+        Blocked {
+            among: self,
+            waits: true,
+            limited: false,
+        }
     }
 }
 
 /// Whether this thread waits for what it does. Then sync methods are called on it.
 pub(super) fn is_blocked() -> bool {
-    HERE.get().is_some()
+    HERE.get().is_some_and(|blocked| blocked.waits)
 }
 
-/// Whether this thread waits, and no runtime at hand goes on meanwhile.
+/// Whether no runtime at hand goes on, for this thread waits, or the one that it works for.
 #[inline]
 pub(super) fn is_alone() -> bool {
     HERE.get()
@@ -83,12 +87,20 @@ pub(super) fn is_alone() -> bool {
 
 /// How long an async method is waited for here that has no timeout of its own.
 pub(super) fn patience() -> Option<Duration> {
-    let stands_still = |blocked: &Blocked| blocked.among == Among::StandingStill;
+    let stands_still = |blocked: &Blocked| blocked.waits && blocked.among == Among::StandingStill;
     HERE.get().filter(stands_still).map(|_| PATIENCE)
 }
 
-/// What is waited for here goes on, whatever stands still.
-pub(super) fn is_limited() {
+/// Until it is dropped, this thread works for one that waits alone.
+pub(super) fn work_alone() -> impl Drop {
+    Marked::new(Blocked {
+        waits: false,
+        ..Among::StandingStill.blocked()
+    })
+}
+
+/// Notes that what is waited for here goes on, whatever stands still.
+pub(super) fn note_limited() {
     if let Some(blocked) = HERE.get() {
         let limited = true;
         HERE.set(Some(Blocked { limited, ..blocked }));
@@ -111,7 +123,7 @@ fn enter_own() -> Option<EnterGuard<'static>> {
 }
 
 /// Calls sync methods on this thread. They may block it, so a worker hands its other tasks on.
-pub(super) fn call(code: impl FnOnce()) {
+pub(super) fn call_here(code: impl FnOnce()) {
     if HERE
         .get()
         .is_some_and(|blocked| blocked.among == Among::Workers)
@@ -136,27 +148,25 @@ pub(crate) fn wait_for<T>(limited: impl Future<Output = T>) -> T {
 
 /// Runs code that hands work on, to a runtime that goes on if this thread waits later.
 pub(crate) fn mark<R>(code: impl FnOnce() -> R) -> R {
-    let _marked = Marked::new(Among::here().0);
+    let _marked = Marked::new(Among::here().0.blocked());
     code()
 }
 
 /// Waits for the future, unless that is in vain and there is another output then.
 fn wait<T>(future: impl Future<Output = T>, in_vain: impl Fn() -> Option<T>) -> T {
-    let mut future = pin!(future);
     let (among, workers) = Among::here();
+    // For as long as the future is there: what it holds is dropped here, too.
+    let _marked = Marked::new(among.blocked());
+    let mut future = pin!(future);
     let Some(here) = workers else {
         // Of the task around this, if there is one, the budget is not renewed while this waits.
         return park_until_ready(among, pin!(unconstrained(future)), in_vain);
     };
-    let mut driven = pin!(poll_fn(|cx| {
-        let _marked = Marked::new(among);
-        future.as_mut().poll(cx)
-    }));
     // Mostly it is ready, and the worker can go on as a worker.
     let mut cx = Context::from_waker(Waker::noop());
-    match driven.as_mut().poll(&mut cx) {
+    match future.as_mut().poll(&mut cx) {
         Poll::Ready(output) => output,
-        Poll::Pending => block_in_place(|| here.block_on(driven)),
+        Poll::Pending => block_in_place(|| here.block_on(future)),
     }
 }
 
@@ -175,12 +185,11 @@ fn park_until_ready<T>(
     let (shortest, longest) = NAPS;
     let (mut since, mut nap) = (Instant::now(), shortest);
     loop {
-        let marked = Marked::new(among);
+        HERE.set(Some(among.blocked()));
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
-        let limited = marked.is_limited();
-        drop(marked);
+        let limited = HERE.get().is_some_and(|blocked| blocked.limited);
         if among == Among::Nothing {
             parked.wait(None);
         } else if parked.wait(Some(nap)) {
@@ -224,19 +233,15 @@ impl Wake for Parked {
     }
 }
 
-/// A thread is marked as one that waits, until this is dropped.
+/// A thread is marked until this is dropped.
 struct Marked {
     before: Option<Blocked>,
 }
 
 impl Marked {
-    fn new(among: Among) -> Self {
-        let before = HERE.replace(Some(among.blocked()));
+    fn new(blocked: Blocked) -> Self {
+        let before = HERE.replace(Some(blocked));
         Self { before }
-    }
-
-    fn is_limited(&self) -> bool {
-        HERE.get().is_some_and(|blocked| blocked.limited)
     }
 }
 

@@ -271,6 +271,7 @@ impl<S: EventSet> AsyncCall<'_, S> {
 
     /// What a method leaves behind where it waited is code of users, too.
     fn leave(&mut self) -> Option<Receipt> {
+        let _entered = blocking::enter();
         let future = self.future.take();
         quietly(|| drop(future));
         self.receipt.take()

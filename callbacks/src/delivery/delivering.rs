@@ -30,6 +30,9 @@ pub(crate) struct Prepared<S: EventSet> {
     /// Whether what its handlers put off is not waited for here. What is put off itself does not, nor
     /// does a closing that may be: they would wait for what comes after them.
     pub(crate) detached: bool,
+    /// Whether plain methods are called on their lanes, though a thread waits here: it may be another's
+    /// emission that it drives.
+    pub(crate) on_lanes: bool,
 }
 
 impl<S: EventSet> Default for Prepared<S> {
@@ -39,6 +42,7 @@ impl<S: EventSet> Default for Prepared<S> {
             receipts: None,
             passes: false,
             detached: false,
+            on_lanes: false,
         }
     }
 }
@@ -106,7 +110,8 @@ impl Reached {
         self.aftermath.release();
         if let Some(queued) = self.queued.take() {
             let InLanes { held, replies } = *queued;
-            let_go(held, replies.len());
+            let here = is_blocked() && !prepared.on_lanes;
+            let_go(held, if here { replies.len() } else { 0 });
             let replies = replies.into_iter().zip(&route.lanes);
             waiting.extend(replies.map(|(reply, entry)| {
                 Waiting::reply(reply, Called::new(entry, run, S::index(event)))
@@ -117,16 +122,16 @@ impl Reached {
     }
 }
 
-/// Lets the event go in the lanes. A thread that waits calls the first methods itself, those that it
-/// waits for; after it has let go of all, so that nobody else waits for them.
-fn let_go(mut held: Vec<Held>, awaited: usize) {
-    if awaited == 0 || !is_blocked() {
+/// Lets the event go in the lanes. A thread that waits calls the first methods itself, so many of them;
+/// after it has let go of all, so that nobody else waits for them.
+fn let_go(mut held: Vec<Held>, here: usize) {
+    if here == 0 {
         return;
     }
-    let others = held.split_off(awaited);
+    let others = held.split_off(here);
     held.iter().for_each(Held::release);
     drop(others);
-    blocking::call(|| held.into_iter().for_each(Held::run_here));
+    blocking::call_here(|| held.into_iter().for_each(Held::run_here));
 }
 
 /// The queues of background handlers that have no room.

@@ -1,6 +1,6 @@
 //! A lane: the ordered queue through which one handler is called for one run tree (for all of them,
-//! if it is exclusive) away from its emissions, one event after another: a sync method by whatever worker thread has the lane at the
-//! moment, an async one in a task that has it.
+//! if it is exclusive) away from its emissions, one event after another: a sync method by whatever
+//! thread has the lane at the moment, an async one in a task that has it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -214,29 +214,39 @@ impl Line {
         self.jobs.push_front(slot);
     }
 
+    /// Takes the lane, if nobody has it and there is something to run.
+    fn claim(&mut self) -> bool {
+        let free = self.ready() && !self.scheduled;
+        self.scheduled |= free;
+        free
+    }
+
     fn ready(&self) -> bool {
         self.jobs.front().is_some_and(|slot| slot.released)
     }
 }
 
 impl Ticket {
-    /// Lets the job go: it runs when somebody comes to the lane.
+    /// Lets the job go, and leaves it to whoever comes to the lane: that somebody does, if there are
+    /// others in it.
     pub(super) fn release(&self) {
-        lock(&self.lane.line).release(self.number);
+        let mut line = lock(&self.lane.line);
+        line.release(self.number);
+        if line.jobs.len() > 1 && line.claim() {
+            drop(line);
+            self.lane.go_on();
+        }
     }
 
-    /// Runs the job on this thread, unless there is another in front of it, or somebody has the lane:
-    /// then the lane comes to it. What comes after it is for others.
+    /// Runs the job, which was let go, on this thread; unless somebody has the lane or there is another
+    /// in front of it. Then the lane comes to it. What comes after it is for others.
     pub(super) fn run_here(self) {
-        self.release();
         let mut line = lock(&self.lane.line);
-        if line.scheduled || line.taken != self.number {
+        if line.taken != self.number || !line.claim() {
             return;
         }
-        line.scheduled = true;
         drop(line);
-        let next = self.lane.next(Job::call);
-        if let Next::Job(call, numbered) = next {
+        if let Next::Job(call, numbered) = self.lane.next(Job::call) {
             run(call, numbered);
         }
         lock(&self.lane.line).scheduled = false;
@@ -248,8 +258,7 @@ impl Drop for Ticket {
         let mut line = lock(&self.lane.line);
         line.release(self.number);
         // What is released behind a job that is not is scheduled when that one is.
-        if line.ready() && !line.scheduled {
-            line.scheduled = true;
+        if line.claim() {
             drop(line);
             self.lane.go_on();
         }

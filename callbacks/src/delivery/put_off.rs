@@ -53,6 +53,7 @@ impl<S: EventSet> PutOff<S> {
                 // Here a full queue would hold up the whole run tree.
                 passes: true,
                 detached: true,
+                on_lanes: true,
             };
             let delivered = async move {
                 let view = S::view(&event);

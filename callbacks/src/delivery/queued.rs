@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
-use super::blocking::is_alone;
+use super::blocking::{is_alone, work_alone};
 use super::call::{Aftermath, Calls, call_lane, poll_all, quietly};
 use super::dispatcher::{Background, Entry};
 use super::lane::{Job, Numbered};
@@ -135,6 +135,7 @@ impl<S: EventSet> QueuedCall<S> {
             }
             return;
         }
+        let _alone = surroundings.alone.then(work_alone);
         let _runtime = surroundings.runtime.as_ref().map(Handle::enter);
         let _span = surroundings.span.enter();
         let verdict = emission.as_ref().map(|emission| &emission.verdict);

@@ -10,8 +10,8 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::blocking::is_alone;
 
-/// The runtime, started when it is first needed. `None` if the system gives no thread for it. A task
-/// there may block, and others go on.
+/// The runtime, started when it is first needed. `None` if the system gives no thread for it. It has
+/// workers, so that a task there may wait with a blocking call of this crate, and others go on.
 pub(crate) fn own_runtime() -> Option<&'static Handle> {
     static RUNTIME: OnceLock<Option<Runtime>> = OnceLock::new();
     started(&RUNTIME, "callbacks-runtime")
@@ -23,7 +23,7 @@ pub(super) fn timers() -> Option<&'static Handle> {
     started(&TIMERS, "callbacks-timers")
 }
 
-/// The runtime at hand, if it goes on though this thread waits; otherwise our own.
+/// The runtime at hand, if it goes on; otherwise our own.
 pub(super) fn at_hand() -> Option<Handle> {
     if is_alone() {
         own_runtime().cloned()

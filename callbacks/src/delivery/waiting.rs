@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::blocking::{is_alone, is_limited, patience};
+use super::blocking::{is_alone, note_limited, patience};
 use super::call::{Aftermath, AsyncCall, Called};
 use super::deferred::Turn;
 use super::ledger::Trouble;
@@ -97,7 +97,7 @@ impl<'a, S: EventSet> Waiting<'a, S> {
             Answer::Call(call) => (call.poll(cx, &mut self.aftermath), call.called.entry),
             Answer::Reply(reply, called) => {
                 // Whoever has the lane is on a thread that goes on.
-                is_limited();
+                note_limited();
                 let answered = Pin::new(&mut reply.answer).poll(cx);
                 let add =
                     |aftermath: Result<_, _>| self.aftermath.add(aftermath.unwrap_or_default());
@@ -169,7 +169,7 @@ impl Timer {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        is_limited();
+        note_limited();
         loop {
             // Without any timer at all it is better to be too early than never.
             let Some(sleep) = &mut self.sleep else {

@@ -102,6 +102,7 @@ async fn deliver_terminal(node: &Node, terminal: Option<Terminal>) -> Left {
         receipts: Some(receipts),
         passes: true,
         detached: true,
+        on_lanes: false,
     };
     let delivered = deliver(route, &place, &view, prepared).await;
     let mut aftermath = delivered.unwrap_or_default();

@@ -102,6 +102,7 @@ pub(crate) struct Prepared {
     pub(crate) receipts: Option<Box<Receipts>>,
     pub(crate) passes: bool,
     pub(crate) detached: bool,
+    pub(crate) on_lanes: bool,
 }
 
 /// What calls leave behind: nothing.

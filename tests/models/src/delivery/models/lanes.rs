@@ -92,11 +92,16 @@ struct Place {
 
 impl Place {
     /// As a thread does that waits: it lets go of the job, and runs it if nobody else does.
-    fn run_here(mut self) {
+    fn run_here(self) {
+        self.run_after(a_moment);
+    }
+
+    /// The same, and in between it does something else.
+    fn run_after(mut self, other: impl FnOnce()) {
         self.tree.log.add(Did::LetGo(self.seq));
         if let Some(ticket) = self.ticket.take() {
             ticket.release();
-            a_moment();
+            other();
             ticket.run_here();
         }
     }
@@ -119,7 +124,7 @@ fn a_moment() {
 /// Modelled: two emissions fill one lane, and let its jobs go in another order than that of their
 /// numbers. The rule: every job runs once, in order, and never two at once; every worker leaves.
 ///
-/// In `lane.rs`, without `!line.scheduled` in the drop of a ticket: job 3 begins before 2 ends. Without
+/// In `lane.rs`, without `!self.scheduled` in `claim`: job 3 begins before 2 ends. Without
 /// `self.scheduled = false`: no worker comes to the lane any more. Without `slot.released` in `ready`:
 /// a job runs before its ticket is gone.
 #[test]
@@ -145,8 +150,8 @@ fn jobs_run_once_and_in_order() {
 /// Modelled: two threads that wait fill one lane, and run their jobs themselves if nobody else has come
 /// to the lane, while a third emission is queued in it. The rule: as above.
 ///
-/// In `lane.rs`, without `line.scheduled ||` or without `line.taken != self.number` in `run_here`: two
-/// jobs at once. Without `scheduled = false` at its end: what comes after it never runs.
+/// In `lane.rs`, without `!self.scheduled` in `claim` or without `line.taken != self.number` in
+/// `run_here`: two jobs at once. Without `scheduled = false` at its end: what comes after it never runs.
 #[test]
 fn threads_run_their_own_jobs() {
     explore::interrupted(3, || {
@@ -161,6 +166,34 @@ fn threads_run_their_own_jobs() {
         for other in others {
             other.join().unwrap();
         }
+        end();
+        tree.ran_in_order();
+    });
+}
+
+/// Modelled: a thread lets go of its job, and before it runs that, it waits for the one behind it, which
+/// another has queued and lets go. The rule: no job waits for a thread that does something else.
+///
+/// In `lane.rs`, without `go_on` in `release`: deadlock.
+#[test]
+fn a_thread_that_lets_go_holds_up_nobody() {
+    explore::interrupted(3, || {
+        begin();
+        workers::at_most(1);
+        let tree = Tree::new(2);
+        let both = Arc::new(Barrier::new(2));
+        let first = tree.push(a_moment);
+        let second = tree.push({
+            let both = both.clone();
+            move || {
+                both.wait();
+            }
+        });
+        let other = thread::spawn(move || drop(second));
+        first.run_after(|| {
+            both.wait();
+        });
+        other.join().unwrap();
         end();
         tree.ran_in_order();
     });
