@@ -1,5 +1,6 @@
-//! Where threads wait, plain methods are called in the order of their lanes, and hold up nobody else.
+//! Where threads wait, plain methods are called in the order of their lanes, whoever emits.
 
+use std::pin::pin;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -7,21 +8,22 @@ use std::time::Duration;
 
 use callbacks::testing::Recorder as Records;
 use callbacks::{
-    BoxError, Callbacks, Decision, EmitError, Exclusive, Queue, RunError, callback_handler, handler,
+    BoxError, Callbacks, Decision, EmitError, Queue, RunError, callback_handler, handler,
 };
-use callbacks_tests::{Log, recorder};
+use callbacks_tests::Log;
+use futures_util::{StreamExt, poll};
 use serde_json::Value;
 
 use super::{CHAIN, LONG, Sleeps, TOOL, ToolDecision, current_thread, multi_thread, within};
 
 /// A sync handler that waits for its gate in an event called `slow`.
-struct Gated {
+pub(super) struct Gated {
     log: Log,
     entered: Mutex<mpsc::Sender<()>>,
     gate: Mutex<mpsc::Receiver<()>>,
 }
 
-fn gated() -> (Arc<Gated>, mpsc::Receiver<()>, mpsc::Sender<()>) {
+pub(super) fn gated() -> (Arc<Gated>, mpsc::Receiver<()>, mpsc::Sender<()>) {
     let (entered, is_in) = mpsc::channel();
     let (open, gate) = mpsc::channel();
     let gated = Arc::new(Gated {
@@ -90,25 +92,19 @@ fn an_end_comes_after_the_events_of_its_run() {
         let chain = callbacks.blocking();
         let chain = chain.chain_start(&CHAIN, Value::Null).start().unwrap();
         let inside: Callbacks = (**chain.callbacks()).clone();
-        let others = [
-            tokio::spawn({
-                let inside = inside.clone();
-                async move { inside.custom_event("slow", Value::Null).await }
-            }),
-            {
-                is_in.recv().unwrap();
-                tokio::spawn(async move { inside.custom_event("two", Value::Null).await })
-            },
-        ];
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        // A future that was polled is queued.
+        let mut slow = pin!(inside.custom_event("slow", Value::Null));
+        assert!(poll!(slow.as_mut()).is_pending());
+        is_in.recv().unwrap();
+        let mut two = pin!(inside.custom_event("two", Value::Null));
+        assert!(poll!(two.as_mut()).is_pending());
         let end = thread::spawn(move || chain.end(Value::Null).unwrap());
         // Time for what is wrong to happen.
         thread::sleep(Duration::from_millis(50));
         open.send(()).unwrap();
         end.join().unwrap();
-        for other in others {
-            other.await.unwrap().unwrap();
-        }
+        slow.await.unwrap();
+        two.await.unwrap();
         assert_eq!(
             gated.log.lines(),
             [
@@ -122,8 +118,8 @@ fn an_end_comes_after_the_events_of_its_run() {
     });
 }
 
-/// A background handler that is asked by a thread: before what was queued for it (rule 3: "or, for a
-/// queue, was queued").
+/// "An emission returns when its awaited handlers are done, or, for a queue, was queued": what was queued
+/// before comes first.
 #[test]
 fn a_question_comes_after_the_queue_of_a_background_handler() {
     let log = Log::new();
@@ -156,130 +152,8 @@ impl Clerk {
     }
 }
 
-/// Rule 4: "A slow handler delays emissions that wait for it and its own queue, nothing else." Here it
-/// delays the queue of another handler, in another run tree: the ticket in the exclusive lane is held
-/// until the sync methods have returned.
-#[test]
-fn a_slow_method_holds_up_no_queue_of_another_tree() {
-    #[derive(Default)]
-    struct Counter(u32);
-
-    #[callback_handler]
-    impl Counter {
-        fn on_custom_event(&mut self) {
-            self.0 += 1;
-        }
-    }
-
-    let counter = Exclusive::new(Counter::default());
-    let background = || handler(counter.clone()).background(Queue::bounded(64));
-    let (gated, is_in, open) = gated();
-    let slow = Callbacks::new().with(background()).with(gated);
-    let other = Callbacks::new().with(background());
-    let caller = thread::spawn(move || {
-        let callbacks = slow.blocking();
-        callbacks.custom_event("slow", Value::Null).unwrap();
-    });
-    is_in.recv().unwrap();
-    let other = other.blocking();
-    other.custom_event("mine", Value::Null).unwrap();
-    let report = other.flush(Duration::from_secs(2));
-    open.send(()).unwrap();
-    caller.join().unwrap();
-    assert!(report.is_complete(), "{report:?}");
-}
-
-/// A stream of records is not woken while a sync method runs.
-#[test]
-fn a_slow_method_holds_up_no_records() {
-    use futures_util::StreamExt;
-    let (gated, is_in, open) = gated();
-    let callbacks = Callbacks::new().with(gated);
-    let (callbacks, mut records) = callbacks.record(Queue::bounded(64));
-    let (sender, read) = mpsc::channel();
-    let reader = thread::spawn(move || {
-        let record = futures_executor::block_on(records.next());
-        sender.send(record.map(|record| record.method())).unwrap();
-        records
-    });
-    // Time for what is wrong to happen.
-    thread::sleep(Duration::from_millis(50));
-    let caller = thread::spawn(move || {
-        callbacks
-            .blocking()
-            .custom_event("slow", Value::Null)
-            .unwrap();
-    });
-    is_in.recv().unwrap();
-    let read = read.recv_timeout(Duration::from_secs(2));
-    open.send(()).unwrap();
-    caller.join().unwrap();
-    drop(reader.join().unwrap());
-    assert!(read.is_ok(), "it reads nothing until the handler returns");
-}
-
-/// What a sync method puts off is held until it returns, and so is whoever emits in that tree.
-#[test]
-fn a_slow_method_that_emits_holds_up_nobody_in_its_tree() {
-    struct Emits(
-        Mutex<Option<Callbacks>>,
-        Mutex<mpsc::Sender<()>>,
-        Mutex<mpsc::Receiver<()>>,
-    );
-
-    #[callback_handler]
-    impl Emits {
-        fn on_custom_event(&self, name: &str) {
-            if name == "slow" {
-                let inside = self.0.lock().unwrap().take().unwrap();
-                inside
-                    .blocking()
-                    .custom_event("put off", Value::Null)
-                    .unwrap();
-                self.1.lock().unwrap().send(()).unwrap();
-                let _ = self.2.lock().unwrap().recv_timeout(LONG);
-            }
-        }
-    }
-
-    for blocks in [false, true] {
-        let (entered, is_in) = mpsc::channel();
-        let (open, gate) = mpsc::channel();
-        let emits = Arc::new(Emits(
-            Mutex::default(),
-            Mutex::new(entered),
-            Mutex::new(gate),
-        ));
-        let (others, log) = recorder();
-        let chain = others.blocking();
-        let chain = chain.chain_start(&CHAIN, Value::Null).start().unwrap();
-        let inside: Callbacks = (**chain.callbacks()).clone();
-        *emits.0.lock().unwrap() = Some(inside.clone());
-        let slow = inside.with(emits);
-        let caller = thread::spawn(move || {
-            if blocks {
-                slow.blocking().custom_event("slow", Value::Null).unwrap();
-            } else {
-                futures_executor::block_on(slow.custom_event("slow", Value::Null)).unwrap();
-            }
-        });
-        is_in.recv().unwrap();
-        let (sender, done) = mpsc::channel();
-        let other = thread::spawn(move || {
-            chain.text("mine").unwrap();
-            sender.send(()).unwrap();
-            chain
-        });
-        let done = done.recv_timeout(Duration::from_secs(2));
-        open.send(()).unwrap();
-        caller.join().unwrap();
-        drop(other.join().unwrap());
-        assert!(done.is_ok(), "blocks: {blocks}, {:?}", log.lines());
-    }
-}
-
-/// It waits for a task that it spawned: on a lane this is fine, on a worker it is a deadlock, with one
-/// worker or more, for the task is in a place that no other worker steals from.
+/// The task that it spawned is in a place of the worker that no other steals from, so the worker has to
+/// hand it on.
 #[test]
 fn a_method_on_a_worker_may_wait_for_a_task() {
     struct Waits;
@@ -365,7 +239,6 @@ fn many_threads_block_on_one_tree() {
         );
         records.assert_balanced();
         drop(callbacks);
-        use futures_util::StreamExt;
         let seqs: Vec<_> = futures_executor::block_on(stream.map(|record| record.seq()).collect());
         assert!(seqs.is_sorted(), "{seqs:?}");
         assert_eq!(seqs.len(), 2 + 8 * (20 * 3 + 4));

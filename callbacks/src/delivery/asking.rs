@@ -19,9 +19,7 @@ use super::emission::Place;
 use super::ledger::Trouble;
 use super::lock;
 use crate::handler::{Answer, Outcome};
-use crate::{
-    BoxError, BoxFuture, DecisionEvent, Deliver, EmitError, EventSet, Interests, Reply, Run,
-};
+use crate::{BoxFuture, DecisionEvent, Deliver, EmitError, EventSet, Interests, Reply, Run};
 
 /// What came out of asking.
 pub(crate) struct Asked<E: DecisionEvent> {
@@ -106,16 +104,16 @@ async fn ask_one<E: DecisionEvent>(
         deliver(&route, place, &view, Prepared::default()).await
     };
     delivered?.raise(&route.order)?;
-    let fail = |error: BoxError| {
+    let fail = |why: &'static str| {
         let (mut aftermath, run) = (Aftermath::default(), Run::new(place.info, 0));
         let called = Called::new(&entry, &run, E::INDEX);
-        called.fail(error, Trouble::Failed, &mut aftermath);
-        let goes_on = ControlFlow::Continue(());
-        aftermath.raise(&route.order).map(|()| goes_on)
+        called.fail(why.into(), Trouble::Failed, &mut aftermath);
+        let raised = aftermath.raise(&route.order);
+        raised.map(|()| ControlFlow::Break(E::Reply::stop(why)))
     };
     let state = mem::replace(&mut *lock(&question.state), State::Open);
     let State::Answered(answer) = state else {
-        return fail("the handler could not be asked".into());
+        return fail("the handler could not be asked");
     };
     let Some(reply) = answer.and_then(E::reply) else {
         return Ok(ControlFlow::Continue(()));
@@ -128,7 +126,7 @@ async fn ask_one<E: DecisionEvent>(
     let settled = callback::call(During::Waiting, || reply.settle(twin), drop);
     settled.or_else(|panic| {
         quietly(|| drop(panic));
-        fail("the answer panicked where it was to settle the matter".into())
+        fail("the answer panicked where it was to settle the matter")
     })
 }
 
