@@ -34,7 +34,8 @@
 ///
 /// If a plain method takes `&mut self`, the handler is [exclusive](crate::Exclusive): none of its
 /// methods are called two at once, so it needs no `Mutex`, and its type need not be `Sync`. Such a
-/// handler has no async methods.
+/// handler has no async methods. (A method that is configured out decides this, too: with `#[cfg]`, a
+/// method cannot take `&mut self` in one build and `&self` in another.)
 ///
 /// Parameters are taken by name, in any order, and only those that are wanted:
 ///
@@ -124,8 +125,10 @@
 ///
 /// # Messages
 ///
-/// Each mistake is reported once, on what has to be changed, and all mistakes of a block at once. Where
-/// a type is wrong it is the compiler that says so, about the parameter.
+/// A mistake in what the attribute reads is reported once, on what has to be changed, and all mistakes of
+/// a block at once. What only the compiler can know, it says in its own words: about a parameter, where
+/// its type is wrong; and more than once where more than one of the impls is concerned, such as for two
+/// blocks of one set, or a type that is neither `Send` nor `Sync`.
 ///
 /// | message | cure |
 /// |---|---|
@@ -214,9 +217,9 @@ pub use callbacks_macros::callback_handler;
 ///
 /// | argument | means |
 /// |---|---|
-/// | `crate = path` | where this crate is, if not at `::callbacks` |
+/// | `crate = path` | where this crate is, if not at `::callbacks`; best as an absolute path, for it is used inside the module |
 /// | `serde` | the owned events implement serde's `Serialize` and `Deserialize` |
-/// | `adapt = function` | put around every handler of the set when it is registered: takes and returns `Arc<dyn Deliver<Events> + Send + Sync>` |
+/// | `adapt = function` | (by a path that holds inside the module) put around every handler of the set when it is registered: takes and returns `Arc<dyn Deliver<Events> + Send + Sync>` |
 ///
 /// # What it expands to
 ///

@@ -237,9 +237,17 @@ fn unknown_field(name: &str, row: &Row) -> String {
     format!("event `{}` has no field `{name}`; {cure}", row.event)
 }
 
-/// Whether a helper method is so near to a handler method that it must be meant as one.
+/// Whether a helper method is so near to a handler method that it must be meant as one: `onllm_end`,
+/// `onn_llm_end`. With a word of its own before it, such as in `is_closed` or `to_text`, it is not.
 fn is_slip(name: &str, near: &str) -> bool {
-    name.replace('_', "") == near.replace('_', "") || strsim::damerau_levenshtein(name, near) <= 2
+    let bare = |name: &str| name.replace('_', "");
+    let Some(event) = near.strip_prefix("on_").map(bare) else {
+        return false;
+    };
+    let name = bare(name);
+    ["on", "o", "n", "onn", "oon"]
+        .map(|on| format!("{on}{event}"))
+        .contains(&name)
 }
 
 fn methods(input: &Input) -> Vec<String> {

@@ -33,6 +33,8 @@ pub(crate) fn expand(input: &Input, methods: &[Checked<'_>]) -> TokenStream {
     quote!(#(#impls)* #(#warnings)*)
 }
 
+// Lifetimes of the glue have names that no block has: one that declares the same would not compile.
+
 /// A trait, from the path of the set on, and what stands in its impl.
 type Impl = (TokenStream, TokenStream);
 
@@ -76,11 +78,11 @@ fn shared(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
             #private::deliver(self, run, event)
         }
 
-        fn deliver_async<'a, 'e: 'a>(
-            &'a self,
-            run: &'a #private::Run<'e>,
-            event: &'a <#events::Events as #private::EventSet>::Ref<'e>,
-        ) -> #private::BoxFuture<'a, #private::Outcome> {
+        fn deliver_async<'__this, '__event: '__this>(
+            &'__this self,
+            run: &'__this #private::Run<'__event>,
+            event: &'__this <#events::Events as #private::EventSet>::Ref<'__event>,
+        ) -> #private::BoxFuture<'__this, #private::Outcome> {
             #private::deliver_async(self, run, event)
         }
 
@@ -120,11 +122,11 @@ fn asks(
     });
     let futures = decides(futures).then(|| {
         quote! {
-            fn ask_async<'a, 'e: 'a>(
-                &'a self,
-                run: &'a #private::Run<'e>,
-                event: &'a <#events::Events as #private::EventSet>::Ref<'e>,
-            ) -> #private::BoxFuture<'a, #private::Answer<#events::Events>> {
+            fn ask_async<'__this, '__event: '__this>(
+                &'__this self,
+                run: &'__this #private::Run<'__event>,
+                event: &'__this <#events::Events as #private::EventSet>::Ref<'__event>,
+            ) -> #private::BoxFuture<'__this, #private::Answer<#events::Events>> {
                 #private::ask_async(self, run, event)
             }
         }
@@ -269,9 +271,9 @@ fn async_method(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> 
         &checked.method.sig.ident,
         &checked.row.event,
     );
-    let ty = checked.row.borrows.then(|| quote!(<'fields>));
-    let fields = checked.row.borrows.then(|| quote!('fields,));
-    let outlives = checked.row.borrows.then(|| quote!('fields: 'future,));
+    let ty = checked.row.borrows.then(|| quote!(<'__fields>));
+    let fields = checked.row.borrows.then(|| quote!('__fields,));
+    let outlives = checked.row.borrows.then(|| quote!('__fields: '__future,));
     let locals = Locals::new(checked);
     let Locals {
         this,
@@ -291,18 +293,18 @@ fn async_method(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> 
     let future = quote_spanned!(at=> ::std::boxed::Box::pin(async move { #bindings #call }));
     quote! {
         #(#cfg)*
-        fn #name<'this, 'event, #fields 'run, 'info, 'future>(
-            &'this #this,
-            #event_local: &'event #events::#event #ty,
-            #run: &'run #private::Run<'info>,
-        ) -> #private::BoxFuture<'future, #returns>
+        fn #name<'__this, '__event, #fields '__run, '__info, '__future>(
+            &'__this #this,
+            #event_local: &'__event #events::#event #ty,
+            #run: &'__run #private::Run<'__info>,
+        ) -> #private::BoxFuture<'__future, #returns>
         where
-            'this: 'future,
-            'event: 'future,
+            '__this: '__future,
+            '__event: '__future,
             #outlives
-            'run: 'future,
-            'info: 'future,
-            Self: 'future,
+            '__run: '__future,
+            '__info: '__future,
+            Self: '__future,
         {
             #future
         }

@@ -5,7 +5,7 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream};
-use syn::{AttrStyle, Attribute, Generics, Path, Signature, Token, Type, Visibility, braced};
+use syn::{AttrStyle, Attribute, Generics, Meta, Path, Signature, Token, Type, Visibility, braced};
 
 /// An inherent impl block.
 pub(crate) struct Block {
@@ -69,7 +69,7 @@ impl Parse for Block {
                     attrs.cloned()
                 };
                 methods.push(Method {
-                    cfg: named("cfg").collect(),
+                    cfg: conditions(&attrs),
                     allowed: on_block.iter().cloned().chain(named("allow")).collect(),
                     sig,
                 });
@@ -82,6 +82,48 @@ impl Parse for Block {
             methods,
         })
     }
+}
+
+/// The conditions under which an item is there, each as a `#[cfg(..)]`.
+fn conditions(attrs: &[Attribute]) -> Vec<Attribute> {
+    let of = |attr: &Attribute| predicates(&attr.meta);
+    let predicates = attrs.iter().flat_map(of);
+    predicates
+        .map(|predicate| syn::parse_quote!(#[cfg(#predicate)]))
+        .collect()
+}
+
+/// `b` of `cfg(b)`, and of `cfg_attr(a, cfg(b))` that `a` is not, or `b` is.
+fn predicates(meta: &Meta) -> Vec<TokenStream> {
+    let Meta::List(list) = meta else {
+        return Vec::new();
+    };
+    if list.path.is_ident("cfg") {
+        return vec![list.tokens.clone()];
+    }
+    if !list.path.is_ident("cfg_attr") {
+        return Vec::new();
+    }
+    let mut parts = split(list.tokens.clone()).into_iter();
+    let on = parts.next().unwrap_or_default();
+    let metas = parts.filter_map(|part| syn::parse2::<Meta>(part).ok());
+    let inner = metas.flat_map(|meta| predicates(&meta));
+    inner.map(|then| quote!(any(not(#on), #then))).collect()
+}
+
+/// What stands between commas.
+fn split(tokens: TokenStream) -> Vec<TokenStream> {
+    let mut parts = vec![TokenStream::new()];
+    for token in tokens {
+        match (&token, parts.last_mut()) {
+            (TokenTree::Punct(punct), _) if punct.as_char() == ',' => {
+                parts.push(TokenStream::new());
+            }
+            (_, Some(part)) => part.extend([token]),
+            (_, None) => {}
+        }
+    }
+    parts
 }
 
 /// What was parsed as a type turned out to be a trait.

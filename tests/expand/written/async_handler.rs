@@ -27,18 +27,18 @@ impl shop::AsyncCallbackHandler for Saver {
             )
         }
     }
-    fn on_sold<'this, 'event, 'fields, 'run, 'info, 'future>(
-        &'this self,
-        event: &'event shop::Sold<'fields>,
-        run: &'run shop::__private::Run<'info>,
-    ) -> shop::__private::BoxFuture<'future, shop::__private::Outcome>
+    fn on_sold<'__this, '__event, '__fields, '__run, '__info, '__future>(
+        &'__this self,
+        event: &'__event shop::Sold<'__fields>,
+        run: &'__run shop::__private::Run<'__info>,
+    ) -> shop::__private::BoxFuture<'__future, shop::__private::Outcome>
     where
-        'this: 'future,
-        'event: 'future,
-        'fields: 'future,
-        'run: 'future,
-        'info: 'future,
-        Self: 'future,
+        '__this: '__future,
+        '__event: '__future,
+        '__fields: '__future,
+        '__run: '__future,
+        '__info: '__future,
+        Self: '__future,
     {
         ::std::boxed::Box::pin(async move {
             let item = event.item;
@@ -75,11 +75,11 @@ impl shop::__private::Deliver<shop::Events> for Saver {
     ) -> shop::__private::Outcome {
         shop::__private::deliver(self, run, event)
     }
-    fn deliver_async<'a, 'e: 'a>(
-        &'a self,
-        run: &'a shop::__private::Run<'e>,
-        event: &'a <shop::Events as shop::__private::EventSet>::Ref<'e>,
-    ) -> shop::__private::BoxFuture<'a, shop::__private::Outcome> {
+    fn deliver_async<'__this, '__event: '__this>(
+        &'__this self,
+        run: &'__this shop::__private::Run<'__event>,
+        event: &'__this <shop::Events as shop::__private::EventSet>::Ref<'__event>,
+    ) -> shop::__private::BoxFuture<'__this, shop::__private::Outcome> {
         shop::__private::deliver_async(self, run, event)
     }
 }

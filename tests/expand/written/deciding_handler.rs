@@ -64,11 +64,11 @@ impl shop::__private::Deliver<shop::Events> for Clerk {
     ) -> shop::__private::Outcome {
         shop::__private::deliver(self, run, event)
     }
-    fn deliver_async<'a, 'e: 'a>(
-        &'a self,
-        run: &'a shop::__private::Run<'e>,
-        event: &'a <shop::Events as shop::__private::EventSet>::Ref<'e>,
-    ) -> shop::__private::BoxFuture<'a, shop::__private::Outcome> {
+    fn deliver_async<'__this, '__event: '__this>(
+        &'__this self,
+        run: &'__this shop::__private::Run<'__event>,
+        event: &'__this <shop::Events as shop::__private::EventSet>::Ref<'__event>,
+    ) -> shop::__private::BoxFuture<'__this, shop::__private::Outcome> {
         shop::__private::deliver_async(self, run, event)
     }
     fn ask(

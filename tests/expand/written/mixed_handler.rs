@@ -51,17 +51,17 @@ where
         }
     }
     #[cfg(feature = "clock")]
-    fn on_tick<'this, 'event, 'run, 'info, 'future>(
-        &'this self,
-        _event: &'event shop::Tick,
-        _run: &'run shop::__private::Run<'info>,
-    ) -> shop::__private::BoxFuture<'future, shop::__private::Outcome>
+    fn on_tick<'__this, '__event, '__run, '__info, '__future>(
+        &'__this self,
+        _event: &'__event shop::Tick,
+        _run: &'__run shop::__private::Run<'__info>,
+    ) -> shop::__private::BoxFuture<'__future, shop::__private::Outcome>
     where
-        'this: 'future,
-        'event: 'future,
-        'run: 'future,
-        'info: 'future,
-        Self: 'future,
+        '__this: '__future,
+        '__event: '__future,
+        '__run: '__future,
+        '__info: '__future,
+        Self: '__future,
     {
         ::std::boxed::Box::pin(async move {
             Self::on_tick(self).await;
@@ -94,11 +94,11 @@ where
     ) -> shop::__private::Outcome {
         shop::__private::deliver(self, run, event)
     }
-    fn deliver_async<'a, 'e: 'a>(
-        &'a self,
-        run: &'a shop::__private::Run<'e>,
-        event: &'a <shop::Events as shop::__private::EventSet>::Ref<'e>,
-    ) -> shop::__private::BoxFuture<'a, shop::__private::Outcome> {
+    fn deliver_async<'__this, '__event: '__this>(
+        &'__this self,
+        run: &'__this shop::__private::Run<'__event>,
+        event: &'__this <shop::Events as shop::__private::EventSet>::Ref<'__event>,
+    ) -> shop::__private::BoxFuture<'__this, shop::__private::Outcome> {
         shop::__private::deliver_async(self, run, event)
     }
 }

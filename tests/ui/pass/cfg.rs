@@ -1,7 +1,7 @@
 #![deny(warnings)]
 
-use callbacks::events::CallbackHandler;
-use callbacks::{Interests, callback_handler};
+use callbacks::events::{CallbackHandler, Text};
+use callbacks::{Event, Interests, callback_handler};
 
 struct Printer;
 
@@ -25,7 +25,25 @@ impl Silent {
 
 struct Silent;
 
+/// Each of them is gone, so the handler hears one event.
+struct Conditional;
+
+#[callback_handler]
+impl Conditional {
+    #[cfg_attr(all(), cfg(any()))]
+    fn on_llm_start(&self, event: &LlmStart<'_>, run: &Run<'_>) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    #[cfg_attr(all(), inline, cfg_attr(all(), must_use, cfg(any())))]
+    fn on_llm_end(&self, no_such_field: NoSuchType) {}
+
+    #[cfg_attr(any(), cfg(any()))]
+    fn on_text(&self) {}
+}
+
 fn main() {
     assert_ne!(CallbackHandler::interests(&Printer), Interests::NONE);
     assert_eq!(CallbackHandler::interests(&Silent), Interests::NONE);
+    assert_eq!(CallbackHandler::interests(&Conditional), Interests::of(&[Text::INDEX]));
 }

@@ -23,6 +23,19 @@ impl Printer {
         format!("{}{token}", self.prefix)
     }
 
+    /// Much like handler methods, but words of their own.
+    fn is_text(&self) -> bool {
+        self.to_text().is_empty() && !self.no_retry()
+    }
+
+    fn to_text(&self) -> &str {
+        self.prefix
+    }
+
+    fn no_retry(&self) -> bool {
+        true
+    }
+
     #[doc(alias = "token")]
     pub fn on_llm_new_token(&self, token: &str) {
         print!("{}", self.shown(token));
@@ -30,5 +43,6 @@ impl Printer {
 }
 
 fn main() {
+    assert!(!Printer::new().is_text());
     let _callbacks = Callbacks::new().with(Printer::new());
 }

@@ -85,11 +85,13 @@ impl shop::trade::__private::Deliver<shop::trade::Events> for Clerk {
     ) -> shop::trade::__private::Outcome {
         shop::trade::__private::deliver(self, run, event)
     }
-    fn deliver_async<'a, 'e: 'a>(
-        &'a self,
-        run: &'a shop::trade::__private::Run<'e>,
-        event: &'a <shop::trade::Events as shop::trade::__private::EventSet>::Ref<'e>,
-    ) -> shop::trade::__private::BoxFuture<'a, shop::trade::__private::Outcome> {
+    fn deliver_async<'__this, '__event: '__this>(
+        &'__this self,
+        run: &'__this shop::trade::__private::Run<'__event>,
+        event: &'__this <shop::trade::Events as shop::trade::__private::EventSet>::Ref<
+            '__event,
+        >,
+    ) -> shop::trade::__private::BoxFuture<'__this, shop::trade::__private::Outcome> {
         shop::trade::__private::deliver_async(self, run, event)
     }
     fn ask(
