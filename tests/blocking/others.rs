@@ -347,5 +347,6 @@ fn what_an_async_emission_put_off_is_called_on_a_lane() {
     let lines = log.lines();
     open.send(()).unwrap();
     emits.join().unwrap();
-    assert_eq!(lines, ["put off, on a lane: true", "own, on a lane: false"]);
+    // Where its own is called depends on who has the lane by then.
+    assert_eq!(lines[0], "put off, on a lane: true");
 }
