@@ -13,9 +13,12 @@ use proc_macro::TokenStream;
 /// Makes an event set out of a module of structs. Documented in the `callbacks` crate.
 #[proc_macro_attribute]
 pub fn callback_events(args: TokenStream, item: TokenStream) -> TokenStream {
-    // Two sets of one name in one crate stand at two places.
+    // Two sets of one name in one crate stand at two places, or come out of two calls of one
+    // `macro_rules!`, which its hygiene tells apart: `#7` at the front of what is debugged.
     let here = proc_macro::Span::call_site();
-    let place = format!("{}:{}:{}", here.file(), here.line(), here.column());
+    let debug = format!("{here:?}");
+    let hygiene = debug.split(' ').next().unwrap_or_default();
+    let place = format!("{}:{}:{}{hygiene}", here.file(), here.line(), here.column());
     events::expand(args.into(), &item.into(), &place).into()
 }
 

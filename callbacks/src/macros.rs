@@ -34,8 +34,7 @@
 ///
 /// If a plain method takes `&mut self`, the handler is [exclusive](crate::Exclusive): none of its
 /// methods are called two at once, so it needs no `Mutex`, and its type need not be `Sync`. Such a
-/// handler has no async methods. (A method that is configured out decides this, too: with `#[cfg]`, a
-/// method cannot take `&mut self` in one build and `&self` in another.)
+/// handler has no async methods. With `#[cfg]`, it can be exclusive in one build and not in another.
 ///
 /// Parameters are taken by name, in any order, and only those that are wanted:
 ///
@@ -153,6 +152,8 @@
 /// | future cannot be sent between threads safely | what is kept across an `.await` must be `Send`; the compiler points at it |
 /// | `..` cannot be sent, or shared, between threads safely | a handler is `Send` and `Sync`: put what is not behind a `Mutex`, or take `&mut self`, for which `Send` is enough |
 /// | conflicting implementations of trait | a type has one block for each set: put all methods into it |
+/// | borrowed data escapes outside of method | an error outlives the event: return one that owns what it holds |
+/// | duplicate definitions with name `on_..` | two sets have an event of one name: a type for each |
 #[doc(inline)]
 pub use callbacks_macros::callback_handler;
 
@@ -273,6 +274,10 @@ pub use callbacks_macros::callback_handler;
 /// | the fields of an event must be named | handlers ask for them by name: write `struct Sold { .. }` |
 /// | a field cannot be called `run`, `event` | handler parameters of these names are something else: choose another name |
 /// | an event is copied for every handler, and a `String` cannot be | borrow it: `&'a str` |
+/// | a trait object cannot be copied into a queue | share it: `&'a Arc<dyn Tool>` |
+/// | every event derives `Clone`, `Copy` and `Debug` | leave them out; other traits are kept |
+/// | `..` cannot be handled outside of this module | write `pub`, or `pub(crate)` |
+/// | `..` and `..` would both be handled by `on_..` | `HTTPFailed` and `HttpFailed` have one method: rename one |
 /// | an event field is `&'a T`, `Option<&'a T>` or a small `Copy` value that borrows nothing | borrow the whole: `&'a T` |
 /// | an event cannot hold another event of its set | put the type outside of the module |
 /// | an event, or a field of one, cannot be configured out | put the event into a set of its own with `#[cfg]` on the module; make the field an `Option` |

@@ -54,7 +54,7 @@ fn handler(block: &TokenStream) -> TokenStream {
     let mut input = input.stream().into_iter();
     let events = input.next();
     let block = input.collect::<TokenStream>();
-    handler::expand_with_table(quote!(#events { #table } #block))
+    handler::expand_with_table(quote!(#events { #table } {} #block))
 }
 
 fn check(expansion: TokenStream, expected: &ExpectFile) {

@@ -262,8 +262,8 @@ fn events_args() -> Vec<TokenStream> {
 fn table() -> Vec<TokenStream> {
     let table = super::table();
     vec![
-        quote!({ shop } { #table }),
-        quote!({ ::a::b } { #[deprecated] #table }),
+        quote!({ shop } { #table } {}),
+        quote!({ ::a::b } { #[deprecated] #table } { on_lost }),
     ]
 }
 
@@ -338,7 +338,7 @@ proptest! {
             && let Some(TokenTree::Group(set)) = input.next()
         {
             let (table, rest) = (super::table(), input.collect::<TokenStream>());
-            let written = handler::expand_with_table(quote!(#set { #table } #rest));
+            let written = handler::expand_with_table(quote!(#set { #table } {} #rest));
             let file = syn::parse2::<syn::File>(written.clone());
             prop_assert!(file.is_ok(), "{:?}: {written}", file.err());
         }
@@ -370,7 +370,7 @@ fn deep_nesting() {
         handler::expand(quote!(events = shop), &block);
         let table = super::table();
         let block = quote! { impl Deep { fn on_sold(&self, count: #ty); } };
-        handler::expand_with_table(quote!({ shop } { #table } #block));
+        handler::expand_with_table(quote!({ shop } { #table } {} #block));
         let module = quote! { mod shop { struct Sold { count: #ty } } };
         events::expand(quote!(), &module, "lib.rs:1:1");
     };
@@ -385,7 +385,7 @@ fn huge(events: usize, others: usize) -> [TokenStream; 3] {
     let others = (0..others).map(|at| format_ident!("other{at}"));
     let module =
         quote!(mod huge { #(pub struct #names<'a> { pub item: &'a str, pub count: u32 })* });
-    let table = quote!({ huge } { #(#methods = #names ['_] { item, count })* });
+    let table = quote!({ huge } { #(#methods = #names ['_] { item, count })* } {});
     let block = quote! {
         impl Huge {
             #(async fn #methods(&self, item: &str, count: u32) -> io::Result<()> { self.does(item); })*

@@ -1,17 +1,19 @@
 //! What an event must be. An event that is not is reported once and then left out of the set, so
 //! that nothing made from it is reported a second time.
 
+use syn::ext::IdentExt;
+use syn::punctuated::Punctuated;
 use syn::visit::Visit;
-use syn::{Fields, Ident, Item, Type};
+use syn::{Fields, Ident, Item, Path, PathSegment, Token, Type, Visibility};
 
-use super::model::{Event, Holds, Set};
+use super::model::{Event, Holds, Set, optional, ungrouped};
 use crate::diagnostics::Diagnostics;
 
 /// The interests of a handler are one bit each.
 const MAX_EVENTS: usize = 64;
 
 /// What the set itself puts into the module.
-const TAKEN: [&str; 7] = [
+const TAKEN: [&str; 9] = [
     "Events",
     "AnyEvent",
     "AnyReply",
@@ -19,21 +21,35 @@ const TAKEN: [&str; 7] = [
     "CallbackHandler",
     "AsyncCallbackHandler",
     "ExclusiveCallbackHandler",
+    "owned",
+    "__private",
 ];
 
 /// Names of handler parameters with a meaning of their own.
 const RESERVED: [(&str, &str); 2] = [("event", "all of the event"), ("run", "the run it is in")];
 
-/// Types that own what they hold.
-const OWNERS: [(&str, &str); 8] = [
+/// What the set derives for every event.
+const DERIVED: [&str; 3] = ["Clone", "Copy", "Debug"];
+
+/// Types that own what they hold, and what is borrowed of them.
+const OWNERS: [(&str, &str); 17] = [
     ("String", "&'a str"),
     ("Vec", "&'a [T]"),
     ("Box", "&'a T"),
     ("Rc", "&'a T"),
     ("Arc", "&'a Arc<T>"),
+    ("Cow", "&'a str"),
     ("PathBuf", "&'a Path"),
+    ("OsString", "&'a OsStr"),
+    ("CString", "&'a CStr"),
     ("HashMap", "&'a HashMap<K, V>"),
     ("BTreeMap", "&'a BTreeMap<K, V>"),
+    ("HashSet", "&'a HashSet<T>"),
+    ("BTreeSet", "&'a BTreeSet<T>"),
+    ("VecDeque", "&'a VecDeque<T>"),
+    ("Mutex", "&'a Arc<Mutex<T>>"),
+    ("RwLock", "&'a Arc<RwLock<T>>"),
+    ("RefCell", "&'a Arc<Mutex<T>>"),
 ];
 
 pub(crate) fn check(set: &mut Set, errors: &Diagnostics) {
@@ -49,37 +65,38 @@ pub(crate) fn check(set: &mut Set, errors: &Diagnostics) {
             format!("an event set holds at most {MAX_EVENTS} events"),
         );
     }
+    check_items(set, errors);
     let excess = set.events.split_off(set.events.len().min(MAX_EVENTS));
     let rules = Rules {
         events: set.events.iter().map(Event::name).cloned().collect(),
         serde: set.args.serde,
     };
-    let (sound, broken): (Vec<_>, Vec<_>) =
-        std::mem::take(&mut set.events)
-            .into_iter()
-            .partition(|event| {
-                let before = errors.len();
-                check_event(event, &rules, errors);
-                errors.len() == before
-            });
+    let (mut sound, mut broken) = (Vec::new(), Vec::new());
+    for event in std::mem::take(&mut set.events) {
+        let before = errors.len();
+        check_event(&event, &rules, errors);
+        check_method(&event, &sound, errors);
+        if errors.len() == before {
+            sound.push(event);
+        } else {
+            broken.push(event);
+        }
+    }
     set.events = sound;
     let left_out = broken.into_iter().chain(excess);
-    // What has a name of the set would only be reported once more.
-    let left_out = left_out.filter(|event| !is_taken(event));
-    set.items
-        .extend(left_out.map(|event| Item::Struct(event.item)));
+    for event in left_out {
+        // What has a name of the set would only be reported once more.
+        if !is_taken(event.name()) {
+            set.items.push(Item::Struct(event.item));
+        }
+        set.broken.push(event.method);
+    }
 }
 
 fn check_event(event: &Event, rules: &Rules, errors: &Diagnostics) {
     let (item, generics) = (&event.item, &event.item.generics);
-    if is_taken(event) {
-        errors.error(
-            &item.ident,
-            format!(
-                "`{}` is a name of the event set itself; choose another",
-                item.ident
-            ),
-        );
+    if is_taken(&item.ident) {
+        errors.error(&item.ident, name_taken(&item.ident));
     }
     if let Some(misread) = &event.misread {
         errors.report(misread);
@@ -105,6 +122,16 @@ fn check_event(event: &Event, rules: &Rules, errors: &Diagnostics) {
             "an event has at most one lifetime: borrow all fields for the same one",
         );
     }
+    if matches!(item.vis, Visibility::Inherited) {
+        errors.error(
+            &item.ident,
+            format!(
+                "`{0}` cannot be handled outside of this module: write `pub struct {0}`",
+                item.ident
+            ),
+        );
+    }
+    check_derives(event, errors);
     for attr in event.attrs("cfg") {
         errors.error(
             attr,
@@ -126,21 +153,76 @@ fn check_event(event: &Event, rules: &Rules, errors: &Diagnostics) {
     }
     for field in &event.fields {
         for (reserved, meaning) in RESERVED {
-            if field.name == reserved {
+            if field.name.unraw() == reserved {
                 errors.error(
                     &field.name,
                     format!("a field cannot be called `{reserved}`: a handler parameter of that name takes {meaning}"),
                 );
             }
         }
-        if let Holds::Copied(ty) = &field.holds {
-            check_copied(ty, rules, errors);
+        check_held(&field.holds, rules, errors);
+    }
+}
+
+/// Two impls of one trait would be reported several times each.
+fn check_derives(event: &Event, errors: &Diagnostics) {
+    for attr in event.attrs("derive") {
+        // What is no list of paths is for rustc to refuse.
+        let paths = attr.parse_args_with(Punctuated::<Path, Token![,]>::parse_terminated);
+        for path in paths.into_iter().flatten() {
+            let name = path.segments.last().map(|last| last.ident.to_string());
+            let Some(name) = name.filter(|name| DERIVED.contains(&name.as_str())) else {
+                continue;
+            };
+            errors.error(
+                &path,
+                format!("every event derives `Clone`, `Copy` and `Debug`: leave `{name}` out"),
+            );
         }
     }
 }
 
-fn is_taken(event: &Event) -> bool {
-    TAKEN.iter().any(|taken| event.item.ident == taken)
+/// A handler method is for one event.
+fn check_method(event: &Event, before: &[Event], errors: &Diagnostics) {
+    let mut before = before.iter();
+    if let Some(other) = before.find(|other| other.method == event.method) {
+        errors.error(
+            event.name(),
+            format!(
+                "`{}` and `{}` would both be handled by `{}`: rename one of them",
+                other.name(),
+                event.name(),
+                event.method
+            ),
+        );
+    }
+}
+
+/// What else is in the module may not have a name of the set either.
+fn check_items(set: &mut Set, errors: &Diagnostics) {
+    set.items.retain(|item| {
+        let name = match item {
+            Item::Enum(item) => &item.ident,
+            Item::Mod(item) => &item.ident,
+            Item::Trait(item) => &item.ident,
+            Item::Type(item) => &item.ident,
+            Item::Union(item) => &item.ident,
+            _ => return true,
+        };
+        let taken = is_taken(name);
+        if taken {
+            errors.error(name, name_taken(name));
+        }
+        !taken
+    });
+}
+
+fn is_taken(name: &Ident) -> bool {
+    TAKEN.iter().any(|taken| name == taken)
+}
+
+fn name_taken(name: &Ident) -> String {
+    format!("`{name}` is a name of the event set itself; choose another")
 }
 
 fn check_reply(reply: &Type, errors: &Diagnostics) {
@@ -154,21 +236,31 @@ fn check_reply(reply: &Type, errors: &Diagnostics) {
     }
 }
 
+fn check_held(holds: &Holds, rules: &Rules, errors: &Diagnostics) {
+    match holds {
+        Holds::Borrowed(ty) | Holds::Optional(ty) => check_borrowed(ty, errors),
+        Holds::Copied(ty) => check_copied(ty, rules, errors),
+    }
+}
+
+fn check_borrowed(ty: &Type, errors: &Diagnostics) {
+    if let Type::TraitObject(_) = ungrouped(ty) {
+        errors.error(
+            ty,
+            "a trait object cannot be copied into a queue: share it, as `&'a Arc<dyn ..>`",
+        );
+    }
+}
+
 fn check_copied(ty: &Type, rules: &Rules, errors: &Diagnostics) {
-    let last = match ty {
-        Type::Path(path) => path.path.segments.last().map(|segment| &segment.ident),
-        _ => None,
-    };
-    let owner = OWNERS
-        .iter()
-        .find(|(owner, _)| last.is_some_and(|last| last == owner));
-    if let Some((owner, instead)) = owner {
+    if let Some((owner, instead)) = owner(ty) {
         errors.error(
             ty,
             format!("an event is copied for every handler, and a `{owner}` cannot be: borrow it, as `{instead}`"),
         );
         return;
     }
+    let last = last_segment(ty).map(|segment| &segment.ident);
     if last.is_some_and(|last| rules.events.contains(last)) {
         errors.error(
             ty,
@@ -188,6 +280,38 @@ fn check_copied(ty: &Type, rules: &Rules, errors: &Diagnostics) {
             ty,
             "with `serde`, an event is read back from its owned twin, which nothing `'static` can be: borrow it, as `&'a T`",
         );
+    }
+}
+
+/// What in a type owns what it holds, and how the whole is borrowed instead.
+fn owner(ty: &Type) -> Option<(&'static str, String)> {
+    match ungrouped(ty) {
+        Type::Path(_) => {
+            let last = last_segment(ty)?;
+            if let Some((owner, instead)) = OWNERS.iter().find(|(owner, _)| last.ident == owner) {
+                return Some((owner, (*instead).to_owned()));
+            }
+            // Of other types it is not known that they hold what they name.
+            let inner = optional(ty)?;
+            let (owner, instead) = owner(inner)?;
+            Some((owner, format!("Option<{instead}>")))
+        }
+        Type::Tuple(tuple) => {
+            let (owner, _) = tuple.elems.iter().find_map(owner)?;
+            Some((owner, "&'a (..)".to_owned()))
+        }
+        Type::Array(array) => {
+            let (owner, _) = owner(&array.elem)?;
+            Some((owner, "&'a [T]".to_owned()))
+        }
+        _ => None,
+    }
+}
+
+fn last_segment(ty: &Type) -> Option<&PathSegment> {
+    match ungrouped(ty) {
+        Type::Path(path) => path.path.segments.last(),
+        _ => None,
     }
 }
 

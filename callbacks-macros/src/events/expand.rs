@@ -20,7 +20,15 @@ pub(crate) fn expand(set: &Set, place: &str) -> TokenStream {
         ..
     } = set;
     if events.is_empty() {
-        return quote!(#(#attrs)* #vis mod #name { #(#items)* });
+        let table = table(set, place);
+        return quote! {
+            #(#attrs)*
+            #vis mod #name {
+                #(#items)*
+                #[doc(hidden)]
+                pub mod __private { #table }
+            }
+        };
     }
     let structs = events.iter().map(|event| &event.item);
     let marker = marker(set);
@@ -168,7 +176,7 @@ fn any_event(set: &Set) -> TokenStream {
     });
     quote! {
         /// Any event of this set.
-        #[allow(deprecated)]
+        #[allow(deprecated, non_camel_case_types)]
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
         #[non_exhaustive]
         pub enum AnyEvent #generics {
@@ -188,6 +196,7 @@ fn any_reply(set: &Set) -> Option<TokenStream> {
     set.has_decisions().then(|| {
         quote! {
             /// An answer to any decision event of this set.
+            #[allow(non_camel_case_types)]
             #[non_exhaustive]
             pub enum AnyReply {
                 #(#[doc = #docs] #names(#replies)),*

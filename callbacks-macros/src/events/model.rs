@@ -19,6 +19,8 @@ pub(crate) struct Set {
     pub(crate) name: Ident,
     /// Every struct of the module, in order.
     pub(crate) events: Vec<Event>,
+    /// The handler methods of what was meant as an event but is none.
+    pub(crate) broken: Vec<Ident>,
     /// All else in the module.
     pub(crate) items: Vec<Item>,
 }
@@ -85,6 +87,7 @@ impl Set {
             vis: module.vis,
             name: module.ident,
             events,
+            broken: Vec::new(),
             items,
         })
     }
@@ -176,9 +179,18 @@ impl Holds {
     }
 }
 
+/// The type as it was written: a `macro_rules!` wraps what it passes on.
+pub(super) fn ungrouped(ty: &Type) -> &Type {
+    match ty {
+        Type::Group(group) => ungrouped(&group.elem),
+        Type::Paren(paren) => ungrouped(&paren.elem),
+        _ => ty,
+    }
+}
+
 /// The `T` of `&'a T`. What is borrowed for ever is as good as owned.
 fn borrowed(ty: &Type) -> Option<&Type> {
-    match ty {
+    match ungrouped(ty) {
         Type::Reference(reference) if reference.mutability.is_none() => match &reference.lifetime {
             Some(lifetime) if lifetime.ident == "static" => None,
             _ => Some(&reference.elem),
@@ -188,8 +200,10 @@ fn borrowed(ty: &Type) -> Option<&Type> {
 }
 
 /// The `T` of `Option<T>`.
-fn optional(ty: &Type) -> Option<&Type> {
-    let Type::Path(path) = ty else { return None };
+pub(super) fn optional(ty: &Type) -> Option<&Type> {
+    let Type::Path(path) = ungrouped(ty) else {
+        return None;
+    };
     let last = path.path.segments.last()?;
     match &last.arguments {
         PathArguments::AngleBracketed(arguments) if last.ident == "Option" => {

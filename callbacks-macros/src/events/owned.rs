@@ -32,6 +32,7 @@ pub(super) fn owned(set: &Set) -> TokenStream {
         });
         quote! {
             #[doc = #doc]
+            #[allow(non_camel_case_types, non_snake_case)]
             #[derive(::core::clone::Clone, ::core::fmt::Debug)]
             #serde
             pub struct #name { #(#fields),* }
@@ -47,6 +48,7 @@ pub(super) fn owned(set: &Set) -> TokenStream {
             #(#structs)*
 
             /// Any event of the set, owned.
+            #[allow(non_camel_case_types)]
             #[derive(::core::clone::Clone, ::core::fmt::Debug)]
             #serde
             #[non_exhaustive]

@@ -12,13 +12,14 @@ pub(super) fn table(set: &Set, place: &str) -> TokenStream {
     let (vis, name) = (&set.vis, &set.name);
     // `#[macro_export]` puts every table at the root of its crate, where its name must be unique.
     let mangled = format_ident!("__{}_events_{:016x}", name, fingerprint(set, place));
+    // Rows are compared by their text: a span of this crate would only confuse.
+    let plain = |ident: &Ident| {
+        let mut ident = ident.clone();
+        ident.set_span(Span::call_site());
+        ident
+    };
+    let broken = set.broken.iter().map(plain);
     let rows = set.events.iter().map(|event| {
-        // Rows are compared by their text: a span of this crate would only confuse.
-        let plain = |ident: &Ident| {
-            let mut ident = ident.clone();
-            ident.set_span(Span::call_site());
-            ident
-        };
         let (method, ty) = (plain(&event.method), plain(event.name()));
         let fields = event.fields.iter().map(|field| &field.name);
         let lifetime = event.lifetime.as_ref().map(|_| quote!('_));
@@ -26,6 +27,14 @@ pub(super) fn table(set: &Set, place: &str) -> TokenStream {
         let reply = event.reply.as_ref().map(shown);
         let reply = reply.map(|reply| quote!(-> #reply));
         quote!(#(#deprecated)* #method = #ty [#lifetime] { #(#fields),* } #reply)
+    });
+    // A handler of a set without events is no mistake on top of that.
+    let expansion = (!set.events.is_empty()).then(|| {
+        quote! {
+            $($set)*::__private::expand_handler! {
+                { $($set)* } { #(#rows)* } { #(#broken),* } $($handler)*
+            }
+        }
     });
     let public = matches!(vis, Visibility::Public(_));
     let export = public.then(|| quote!(#[macro_export]));
@@ -39,11 +48,7 @@ pub(super) fn table(set: &Set, place: &str) -> TokenStream {
         #export
         #[allow(unused_macros, non_local_definitions)]
         macro_rules! #mangled {
-            ({ $($set:tt)* } $($handler:tt)*) => {
-                $($set)*::__private::expand_handler! {
-                    { $($set)* } { #(#rows)* } $($handler)*
-                }
-            };
+            ({ $($set:tt)* } $($handler:tt)*) => { #expansion };
         }
         #[doc(hidden)]
         #[allow(unused_imports)]

@@ -8,7 +8,7 @@ use syn::{
 };
 
 use super::signatures::Method;
-use super::table::{Input, Row};
+use super::table::{Input, Kind, Row};
 use crate::diagnostics::Diagnostics;
 use crate::names::{closest, list};
 
@@ -39,6 +39,7 @@ pub(crate) enum Source {
 /// `None` if the method is wrong, or no handler method at all.
 pub(crate) fn check<'a>(
     method: &'a Method,
+    kind: &Kind,
     input: &'a Input,
     errors: &Diagnostics,
 ) -> Option<Checked<'a>> {
@@ -57,7 +58,7 @@ pub(crate) fn check<'a>(
         return None;
     };
     check_shape(sig, errors);
-    check_exclusive(sig, input, errors);
+    check_exclusive(sig, kind, errors);
     check_answer(sig, row, errors);
     let params = sig
         .inputs
@@ -89,6 +90,13 @@ fn check_param<'a>(param: &'a PatType, row: &Row, errors: &Diagnostics) -> Optio
     }
     let name = match pat {
         Pat::Ident(pat) if pat.subpat.is_none() => &pat.ident,
+        Pat::Wild(_) => {
+            errors.error(
+                pat,
+                "a handler takes what it names: leave an unused parameter out",
+            );
+            return None;
+        }
         _ => {
             errors.error(
                 pat,
@@ -165,7 +173,7 @@ fn check_shape(sig: &Signature, errors: &Diagnostics) {
 }
 
 /// Whether a method takes `&mut self`.
-fn is_mutable(sig: &Signature) -> bool {
+pub(crate) fn is_mutable(sig: &Signature) -> bool {
     match sig.inputs.first() {
         Some(FnArg::Receiver(receiver)) => {
             matches!(receiver.kind, ReceiverKind::Reference(_, _, Some(_)))
@@ -174,14 +182,9 @@ fn is_mutable(sig: &Signature) -> bool {
     }
 }
 
-/// Whether a method makes its handler exclusive.
-pub(crate) fn is_exclusive(sig: &Signature) -> bool {
-    sig.asyncness.is_none() && is_mutable(sig)
-}
-
 /// An exclusive handler has no async methods.
-fn check_exclusive(sig: &Signature, input: &Input, errors: &Diagnostics) {
-    if let (Some(token), true, false) = (&sig.asyncness, input.exclusive, is_mutable(sig)) {
+fn check_exclusive(sig: &Signature, kind: &Kind, errors: &Diagnostics) {
+    if let (Some(token), true, false) = (&sig.asyncness, kind.exclusive, is_mutable(sig)) {
         errors.error(
             token,
             "a handler with a method that takes `&mut self` has no async methods: take `&self` in all of them, or leave `async` out",

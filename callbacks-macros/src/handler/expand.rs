@@ -7,29 +7,33 @@ use syn::visit_mut::VisitMut;
 use syn::{Generics, Ident, Lifetime, Path, ReturnType, Signature, Token, Type};
 
 use super::check::{Checked, Source};
-use super::table::Input;
+use super::table::{Input, Kind};
 use crate::spans::located;
 
-pub(crate) fn expand(input: &Input, methods: &[Checked<'_>]) -> TokenStream {
+pub(crate) fn expand(kind: &Kind, input: &Input, methods: &[Checked<'_>]) -> TokenStream {
     let events = &input.events;
     let self_ty = &input.block.self_ty;
     let generics = generics(&input.block.generics);
     let (impl_generics, _, where_clause) = generics.split_for_impl();
-    let impls = if input.exclusive {
+    let impls = if kind.exclusive {
         exclusive(input, methods)
     } else {
         shared(input, methods)
     };
+    let cfg = &kind.cfg;
     let impls = impls.into_iter().map(|(of, body)| {
         // Header and braces stand at the type's name: there rustc points when the type is not `Send`
         // or is a handler already.
         quote_spanned! {self_ty.span()=>
+            #cfg
             #[automatically_derived]
-            #[allow(deprecated, clippy::nursery, clippy::pedantic, clippy::restriction, clippy::needless_lifetimes)]
+            #[allow(deprecated, non_snake_case, clippy::nursery, clippy::pedantic, clippy::restriction, clippy::needless_lifetimes)]
             impl #impl_generics #events::#of for #self_ty #where_clause { #body }
         }
     });
-    let warnings = methods.iter().filter_map(deprecation);
+    let warnings = methods
+        .iter()
+        .filter_map(|checked| deprecation(kind, checked));
     quote!(#(#impls)* #(#warnings)*)
 }
 
@@ -402,21 +406,23 @@ fn outcome(
             ::core::result::Result::Ok(())
         },
         ReturnType::Type(_, ty) => {
-            // Named, so that rustc points at it if it cannot be converted.
+            // Named and located there, so that rustc points at it if it cannot be converted, or borrows.
+            let at = ty.span();
             let ty = elided(ty, &checked.method.sig);
             let reply = reply(checked, events, private).unwrap_or_else(|| quote!(()));
-            quote!(<#ty as #private::IntoOutcome<#reply>>::into_outcome(#call))
+            quote_spanned!(at=> <#ty as #private::IntoOutcome<#reply>>::into_outcome(#call))
         }
     }
 }
 
 /// A use of a deprecated event is reported at the method's name.
-fn deprecation(checked: &Checked<'_>) -> Option<TokenStream> {
+fn deprecation(kind: &Kind, checked: &Checked<'_>) -> Option<TokenStream> {
     let deprecated = &checked.row.deprecated;
-    let (cfg, name) = (&checked.method.cfg, &checked.method.sig.ident);
+    let (of_kind, cfg, name) = (&kind.cfg, &checked.method.cfg, &checked.method.sig.ident);
     let allowed = &checked.method.allowed;
     (!deprecated.is_empty()).then(|| {
         quote! {
+            #of_kind
             #(#cfg)*
             #(#allowed)*
             const _: () = {

@@ -12,8 +12,9 @@ use syn::spanned::Spanned;
 
 use crate::arguments::HandlerArgs;
 use crate::diagnostics::Diagnostics;
+use check::{Checked, check};
 use signatures::Block;
-use table::Input;
+use table::{Input, Kind};
 
 /// The first stage.
 pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
@@ -34,27 +35,38 @@ pub(crate) fn expand_with_table(input: TokenStream) -> TokenStream {
         Ok(input) => input,
         Err(error) => return error.to_compile_error(),
     };
-    let mut wrong = TokenStream::new();
-    let methods: Vec<_> = input
-        .block
-        .methods
-        .iter()
-        .filter_map(|method| {
-            let errors = Diagnostics::new();
-            let checked = check::check(method, &input, &errors);
-            // A method that is configured out cannot be wrong.
-            let cfg = &method.cfg;
-            for error in errors.finish() {
-                wrong.extend(quote!(#(#cfg)* #error));
-            }
-            checked
-        })
-        .collect();
-    if methods.is_empty() && wrong.is_empty() {
+    let mut expanded = TokenStream::new();
+    let mut methods = input.block.methods.iter();
+    let mut nothing = !methods.any(|method| input.is_broken(method));
+    for kind in input.kinds() {
+        let (methods, mistakes) = check_as(&kind, &input);
+        nothing &= methods.is_empty() && mistakes.is_empty();
+        expanded.extend(expand::expand(&kind, &input, &methods));
+        expanded.extend(mistakes);
+    }
+    if nothing {
         let errors = Diagnostics::new();
         check::no_methods(&input, &errors);
-        wrong.extend(errors.finish());
+        expanded.extend(errors.finish());
     }
-    let impls = expand::expand(&input, &methods);
-    quote!(#impls #wrong)
+    expanded
+}
+
+fn check_as<'a>(kind: &Kind, input: &'a Input) -> (Vec<Checked<'a>>, TokenStream) {
+    let mut mistakes = TokenStream::new();
+    let methods = input.block.methods.iter();
+    let methods = methods.filter(|method| !input.is_broken(method));
+    // Where the handler is not exclusive, what makes it so is configured out.
+    let methods = methods.filter(|method| kind.exclusive || !input.is_exclusive(method));
+    let checked = methods.filter_map(|method| {
+        let errors = Diagnostics::new();
+        let checked = check(method, kind, input, &errors);
+        // A method that is configured out cannot be wrong.
+        let (of_kind, own) = (&kind.cfg, &method.cfg);
+        for error in errors.finish() {
+            mistakes.extend(quote!(#of_kind #(#own)* #error));
+        }
+        checked
+    });
+    (checked.collect(), mistakes)
 }

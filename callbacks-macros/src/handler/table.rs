@@ -1,20 +1,29 @@
 //! What the second stage is given: the path of the event set, its table, and the user's signatures.
 
 use proc_macro2::TokenStream;
+use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Ident, LitStr, Path, Token, braced, bracketed};
+use syn::{Attribute, Ident, LitStr, Meta, Path, Token, braced, bracketed, parse_quote};
 
-use super::check::is_exclusive;
+use super::check::is_mutable;
 use super::signatures::{Block, Method};
 
 pub(crate) struct Input {
     /// The event set, by the path that the user wrote.
     pub(crate) events: Path,
     pub(crate) rows: Vec<Row>,
+    /// Methods for events that are wrong themselves, which is reported where they are.
+    broken: Vec<Ident>,
     pub(crate) block: Block,
-    /// Whether the handler's calls must not overlap.
+}
+
+/// One of the two kinds of handler that a block can be, and when it is that.
+pub(crate) struct Kind {
+    /// Whether the handler's calls must not overlap: a method takes `&mut self`.
     pub(crate) exclusive: bool,
+    /// None, if it does not depend on what is configured out.
+    pub(crate) cfg: Option<Attribute>,
 }
 
 /// `on_sold = Sold ['_] { item, count }`, or `on_order = Order ['_] { id } -> "Verdict"`
@@ -31,23 +40,20 @@ pub(crate) struct Row {
 
 impl Parse for Input {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let (events, table);
+        let (events, table, broken);
         braced!(events in input);
         braced!(table in input);
+        braced!(broken in input);
         let mut rows = Vec::new();
         while !table.is_empty() {
             rows.push(table.parse()?);
         }
-        let mut input = Self {
+        Ok(Self {
             events: events.call(Path::parse_mod_style)?,
             rows,
+            broken: idents(&broken)?,
             block: input.parse()?,
-            exclusive: false,
-        };
-        let mut methods = input.block.methods.iter();
-        input.exclusive =
-            methods.any(|method| is_exclusive(&method.sig) && input.row(method).is_some());
-        Ok(input)
+        })
     }
 }
 
@@ -65,10 +71,7 @@ impl Parse for Row {
             method,
             event,
             borrows: !lifetime.parse::<TokenStream>()?.is_empty(),
-            fields: fields
-                .parse_terminated(Ident::parse, Token![,])?
-                .into_iter()
-                .collect(),
+            fields: idents(&fields)?,
             reply: match input.parse::<Option<Token![->]>>()? {
                 Some(_) => Some(input.parse()?),
                 None => None,
@@ -77,10 +80,50 @@ impl Parse for Row {
     }
 }
 
+fn idents(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
+    let idents = input.parse_terminated(Ident::parse, Token![,])?;
+    Ok(idents.into_iter().collect())
+}
+
 impl Input {
     /// The event that `method` handles, if any.
     pub(crate) fn row(&self, method: &Method) -> Option<&Row> {
         let name = method.sig.ident.unraw();
         self.rows.iter().find(|row| row.method == name)
+    }
+
+    /// Whether `method` is for an event that is wrong itself.
+    pub(crate) fn is_broken(&self, method: &Method) -> bool {
+        self.broken.contains(&method.sig.ident.unraw())
+    }
+
+    /// Whether a method makes its handler exclusive.
+    pub(crate) fn is_exclusive(&self, method: &Method) -> bool {
+        method.sig.asyncness.is_none() && is_mutable(&method.sig) && self.row(method).is_some()
+    }
+
+    /// What the block is: both kinds, if every method that makes it exclusive can be configured out.
+    pub(crate) fn kinds(&self) -> Vec<Kind> {
+        let kind = |exclusive, cfg| Kind { exclusive, cfg };
+        let methods = self.block.methods.iter();
+        let mutable: Vec<_> = methods.filter(|method| self.is_exclusive(method)).collect();
+        if mutable.iter().any(|method| method.cfg.is_empty()) {
+            return vec![kind(true, None)];
+        }
+        if mutable.is_empty() {
+            return vec![kind(false, None)];
+        }
+        let there = mutable.iter().map(|method| {
+            let predicates = method.cfg.iter().filter_map(|cfg| match &cfg.meta {
+                Meta::List(list) => Some(&list.tokens),
+                _ => None,
+            });
+            quote!(all(#(#predicates),*))
+        });
+        let any = quote!(any(#(#there),*));
+        vec![
+            kind(true, Some(parse_quote!(#[cfg(#any)]))),
+            kind(false, Some(parse_quote!(#[cfg(not(#any))]))),
+        ]
     }
 }

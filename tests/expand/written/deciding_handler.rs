@@ -1,6 +1,7 @@
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -32,6 +33,7 @@ impl shop::CallbackHandler for Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -45,6 +47,7 @@ impl shop::AsyncCallbackHandler for Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -82,6 +85,7 @@ impl shop::__private::Deliver<shop::Events> for Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,

@@ -39,7 +39,7 @@ mod shop {
         }
     }
     /// Any event of this set.
-    #[allow(deprecated)]
+    #[allow(deprecated, non_camel_case_types)]
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     #[non_exhaustive]
     pub enum AnyEvent<'a> {
@@ -47,6 +47,7 @@ mod shop {
         Order(Order<'a>),
     }
     /// An answer to any decision event of this set.
+    #[allow(non_camel_case_types)]
     #[non_exhaustive]
     pub enum AnyReply {
         /// An answer to [`Order`].
@@ -263,11 +264,13 @@ mod shop {
         #[allow(unused_imports)]
         use super::*;
         /// The owned twin of [`Order`](super::Order).
+        #[allow(non_camel_case_types, non_snake_case)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct Order {
             pub id: ::std::string::String,
         }
         /// Any event of the set, owned.
+        #[allow(non_camel_case_types)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         #[non_exhaustive]
         pub enum AnyEvent {
@@ -284,7 +287,7 @@ mod shop {
         macro_rules! __shop_events_bfba6c61ffb0dd26 {
             ({ $($set:tt)* } $($handler:tt)*) => {
                 $($set)* ::__private::expand_handler! { { $($set)* } { on_order =
-                Order['_] { id } -> "Verdict" } $($handler)* }
+                Order['_] { id } -> "Verdict" } {} $($handler)* }
             };
         }
         #[doc(hidden)]

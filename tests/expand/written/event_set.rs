@@ -51,7 +51,7 @@ pub mod shop {
         }
     }
     /// Any event of this set.
-    #[allow(deprecated)]
+    #[allow(deprecated, non_camel_case_types)]
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     #[non_exhaustive]
     pub enum AnyEvent<'a> {
@@ -291,6 +291,7 @@ pub mod shop {
         #[allow(unused_imports)]
         use super::*;
         /// The owned twin of [`Sold`](super::Sold).
+        #[allow(non_camel_case_types, non_snake_case)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct Sold {
             /// What.
@@ -299,9 +300,11 @@ pub mod shop {
             pub count: u32,
         }
         /// The owned twin of [`Tick`](super::Tick).
+        #[allow(non_camel_case_types, non_snake_case)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct Tick {}
         /// Any event of the set, owned.
+        #[allow(non_camel_case_types)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         #[non_exhaustive]
         pub enum AnyEvent {
@@ -321,7 +324,7 @@ pub mod shop {
         macro_rules! __shop_events_7900c9d4b245338c {
             ({ $($set:tt)* } $($handler:tt)*) => {
                 $($set)* ::__private::expand_handler! { { $($set)* } { on_sold = Sold['_]
-                { item, count } on_tick = Tick[] {} } $($handler)* }
+                { item, count } on_tick = Tick[] {} } {} $($handler)* }
             };
         }
         #[doc(hidden)]

@@ -1,6 +1,7 @@
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -29,6 +30,7 @@ impl shop::ExclusiveCallbackHandler for Counter {
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -54,6 +56,7 @@ impl shop::__private::DeliverMut<shop::Events> for Counter {
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,

@@ -1,6 +1,7 @@
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -31,6 +32,7 @@ where
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -72,6 +74,7 @@ where
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -105,6 +108,7 @@ where
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,

@@ -1,6 +1,7 @@
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -28,6 +29,7 @@ impl shop::CallbackHandler for Printer {
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -41,6 +43,7 @@ impl shop::AsyncCallbackHandler for Printer {
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -71,6 +74,7 @@ impl shop::__private::Deliver<shop::Events> for Printer {
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,

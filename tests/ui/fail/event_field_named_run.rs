@@ -4,6 +4,7 @@ use callbacks::callback_events;
 mod shop {
     pub struct Sold {
         pub run: u32,
+        pub r#event: u32,
     }
     pub struct Closed;
 }

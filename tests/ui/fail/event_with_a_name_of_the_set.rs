@@ -3,6 +3,8 @@ use callbacks::callback_events;
 #[callback_events]
 mod shop {
     pub struct Events;
+    pub type ByHand = u32;
+    pub mod owned {}
     pub struct Closed;
 }
 

@@ -22,6 +22,45 @@ macro_rules! handler {
 
 handler!(Printer, token: &str, |response| drop(response.text().to_owned()));
 
+/// Two sets of one name, from one place.
+macro_rules! set {
+    ($around:ident, $event:ident { $field:ident: $ty:ty, $perhaps:ident: $borrowed:ty }) => {
+        pub mod $around {
+            #[callbacks::callback_events]
+            pub mod store {
+                pub struct $event<'a> {
+                    pub $field: $ty,
+                    pub $perhaps: Option<$borrowed>,
+                }
+            }
+        }
+    };
+}
+
+set!(market, Sold { item: &'a str, to: &'a [u8] });
+set!(bank, Paid { amount: u32, by: &'a str });
+
+struct Clerk;
+
+#[callback_handler(events = market::store)]
+impl Clerk {
+    fn on_sold(&self, item: &str, to: Option<&[u8]>) {
+        let _ = (item, to);
+    }
+}
+
+#[callback_handler(events = bank::store)]
+impl Clerk {
+    fn on_paid(&self, amount: u32, by: Option<&str>) {
+        let _ = (amount, by);
+    }
+}
+
 fn main() {
+    let owned = market::store::owned::Sold { item: String::from("tea"), to: Some(vec![7]) };
+    let _callbacks = Callbacks::new()
+        .with::<market::store::Events, _>(Clerk)
+        .with::<bank::store::Events, _>(Clerk);
+    drop((owned, bank::store::owned::Paid { amount: 1, by: None }));
     let _callbacks = Callbacks::new().with(Printer);
 }

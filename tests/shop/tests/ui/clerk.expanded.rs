@@ -9,6 +9,7 @@ impl Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -53,6 +54,7 @@ impl shop::trade::CallbackHandler for Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -66,6 +68,7 @@ impl shop::trade::AsyncCallbackHandler for Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -105,6 +108,7 @@ impl shop::trade::__private::Deliver<shop::trade::Events> for Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
+    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
