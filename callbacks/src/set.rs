@@ -57,6 +57,18 @@ pub trait Event: Copy + Debug + Send + Sync {
     /// It, as any event of its set.
     fn view(&self) -> <Self::Set as EventSet>::Ref<'_>;
 
+    /// Any event of its set that borrows for as long as it does.
+    #[doc(hidden)]
+    type Any: Copy + Send + Sync;
+
+    /// What `view` gives, without a reference to it: what is written once is not copied.
+    #[doc(hidden)]
+    fn into_any(self) -> Self::Any;
+
+    /// What `into_any` gave, for as long as it is looked at.
+    #[doc(hidden)]
+    fn any(any: &Self::Any) -> &<Self::Set as EventSet>::Ref<'_>;
+
     /// The event again, if it is one of this type.
     ///
     /// ```

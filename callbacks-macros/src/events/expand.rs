@@ -217,9 +217,15 @@ fn event_impl(set: &Set, event: &Event, index: u32) -> TokenStream {
     let krate = &set.args.krate;
     let (name, ty, at) = (
         event.name(),
-        event.ty(&quote!('_)),
+        event.ty(&quote!('fields)),
         event.ty(&quote!('event)),
     );
+    let generics = event.lifetime.as_ref().map(|_| quote!(<'fields>));
+    let shorter = set.generics(&quote!('view));
+    let any = match event.lifetime {
+        Some(_) => set.generics(&quote!('fields)),
+        None => set.generics(&quote!('static)),
+    };
     let text = name.to_string();
     let elided = set.generics(&quote!('_));
     let view = set.generics(&quote!('event));
@@ -236,15 +242,26 @@ fn event_impl(set: &Set, event: &Event, index: u32) -> TokenStream {
     let decision = decision.map(|reply| decision_impl(set, event, reply));
     quote! {
         #[allow(deprecated)]
-        impl #krate::Event for #ty {
+        impl #generics #krate::Event for #ty {
             type Set = Events;
             type At<'event> = #at;
+            type Any = AnyEvent #any;
             type Reply = #reply;
             const INDEX: u32 = #index;
             const NAME: &'static str = #text;
 
             fn view(&self) -> AnyEvent #elided {
                 AnyEvent::#name(*self)
+            }
+
+            #[inline]
+            fn into_any(self) -> AnyEvent #any {
+                AnyEvent::#name(self)
+            }
+
+            #[inline]
+            fn any<'view>(any: &'view AnyEvent #any) -> &'view AnyEvent #shorter {
+                any
             }
 
             fn of<'view, 'event>(

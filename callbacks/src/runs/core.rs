@@ -14,7 +14,7 @@ use super::closing::{Wait, set_off};
 use super::kinds::{Kind, Output};
 use super::tree::Node;
 use crate::argument::Payload;
-use crate::delivery::{Asked, Site, ask, emit, inside, lock, mark};
+use crate::delivery::{Asked, Perhaps, Site, ask, emit, inside, lock, mark};
 use crate::events::owned::AnyEvent;
 use crate::events::{
     AgentAction, AgentFinish, CustomEvent, Events, LlmEnd, LlmError, LlmNewToken, Retry,
@@ -62,11 +62,13 @@ impl<K: Kind> Core<K> {
         Self::new(Place::Heard(node), interests, blocking)
     }
 
+    #[inline]
     pub(super) fn unheard(draft: Draft) -> Self {
         let (node, blocking) = (OnceLock::new(), draft.blocking);
         Self::new(Place::Unheard { draft, node }, Interests::NONE, blocking)
     }
 
+    #[inline]
     fn new(place: Place, interests: Interests, blocking: bool) -> Self {
         Self {
             place,
@@ -122,18 +124,21 @@ impl<K: Kind> Core<K> {
     #[inline]
     pub(super) fn wants<E: Event>(&self) -> bool {
         match &self.place {
-            Place::Heard(node) => self.hears::<E>(node),
+            Place::Heard(_) => self.hearing::<E>().is_some(),
             Place::Unheard { draft, .. } => draft.origin.wants::<E>(),
         }
     }
 
+    /// Where an event is emitted, if somebody listens to it there. For the built-in ones, that is known
+    /// without a look at the node.
     #[inline]
-    fn hears<E: Event>(&self, node: &Node) -> bool {
+    fn hearing<E: Event>(&self) -> Option<&Node> {
         if TypeId::of::<E::Set>() == TypeId::of::<Events>() {
-            self.interests.contains(E::INDEX)
-        } else {
-            node.registry.wants::<E>()
+            let heard = self.interests.contains(E::INDEX);
+            return heard.then(|| self.known()).flatten().map(|node| &**node);
         }
+        let node = self.known()?;
+        node.registry.wants::<E>().then_some(node)
     }
 
     #[inline]
@@ -141,8 +146,7 @@ impl<K: Kind> Core<K> {
         &'a self,
         event: E,
     ) -> impl Future<Output = Result<(), EmitError>> + Send + 'a {
-        let node = self.known().filter(|node| self.hears::<E>(node));
-        emit(node.map(|node| &**node), event)
+        emit(self.hearing::<E>(), event)
     }
 
     pub(super) async fn ask<E: DecisionEvent>(&self, event: E) -> Result<Asked<E>, EmitError> {
@@ -206,10 +210,20 @@ impl<K: Kind> Core<K> {
         self.emit(AgentFinish { finish }).await
     }
 
-    /// Ends the run with what it made.
-    pub(super) async fn end(mut self, output: impl Payload<K::Output>) -> Result<(), EmitError> {
-        let terminal = self.ending(|| output.into_cow().into_owned());
-        self.close(terminal).await
+    /// Ends the run with what it made. Where nobody can have heard of it, there is nothing to do.
+    #[inline]
+    pub(super) fn end(
+        mut self,
+        output: impl Payload<K::Output>,
+    ) -> impl Future<Output = Result<(), EmitError>> + Send {
+        if self.known().is_none() {
+            self.ended = true;
+            return Perhaps::new(None);
+        }
+        Perhaps::new(Some(async move {
+            let terminal = self.ending(|| output.into_cow().into_owned());
+            self.close(terminal).await.map_err(Box::new)
+        }))
     }
 
     /// The event of an end, if anybody listens to it.

@@ -66,6 +66,7 @@ pub struct RunGuard<K: Kind, F: Flavour = Async, D = ()> {
 }
 
 impl<K: Kind, F: Flavour, D> RunGuard<K, F, D> {
+    #[inline]
     pub(super) fn new(mut core: Core<K>, decided: D) -> Self {
         core.mark_ready();
         Self {
@@ -218,8 +219,12 @@ impl<K: Kind, D> RunGuard<K, Async, D> {
     /// # Errors
     ///
     /// [`EmitError::RunClosed`] if the run was closed already, together with a run around it.
-    pub async fn end(self, output: impl Payload<K::Output>) -> Result<(), EmitError> {
-        self.core.end(output).await
+    #[inline]
+    pub fn end(
+        self,
+        output: impl Payload<K::Output>,
+    ) -> impl Future<Output = Result<(), EmitError>> + Send {
+        self.core.end(output)
     }
 
     /// Ends the run with an error.

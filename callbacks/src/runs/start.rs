@@ -105,6 +105,7 @@ impl<'a, O, F: Flavour> Start<'a, O, F> {
         self
     }
 
+    #[inline]
     fn draft(&mut self) -> Draft {
         let name = self.name.take();
         let name = name.or_else(|| self.serialized.map(|serialized| serialized.name.clone()));
@@ -132,6 +133,7 @@ impl<'a, O, F: Flavour> Start<'a, O, F> {
 
 impl<'a, O: Opening<'a>, F: Flavour> Start<'a, O, F> {
     /// Begins the run, and makes of it what is given out: `heard`, if anybody listens to it.
+    #[inline]
     pub(super) fn begin<T, H>(
         mut self,
         unheard: impl FnOnce(&O, Core<O::Kind>) -> T,
@@ -140,15 +142,29 @@ impl<'a, O: Opening<'a>, F: Flavour> Start<'a, O, F> {
     where
         H: Future<Output = Result<T, EmitError>> + Send,
     {
-        let draft = self.draft();
         Starting(if self.callbacks.hears(O::Kind::EVENTS) {
-            let begun = self.opening.start(self.serialized, Opener::new(draft));
-            State::Heard(Box::pin(async move { heard(begun.await?).await }))
+            State::Heard(self.begin_heard(heard))
         } else {
+            let draft = self.draft();
             State::Unheard(Some(unheard(&self.opening, Core::unheard(draft))))
         })
     }
 
+    /// Out of line: whoever is not heard shall not make room for it.
+    #[inline(never)]
+    fn begin_heard<T, H>(
+        mut self,
+        heard: impl FnOnce(Begun<O::Kind, O::Decided>) -> H + Send + 'a,
+    ) -> BoxFuture<'a, Result<T, EmitError>>
+    where
+        H: Future<Output = Result<T, EmitError>> + Send,
+    {
+        let draft = self.draft();
+        let begun = self.opening.start(self.serialized, Opener::new(draft));
+        Box::pin(async move { heard(begun.await?).await })
+    }
+
+    #[inline]
     fn begin_plain(self) -> Starting<'a, RunGuard<O::Kind, F>> {
         let unheard = |_: &O, core| RunGuard::new(core, ());
         self.begin(unheard, async |begun| {
@@ -161,6 +177,7 @@ impl<'a, O: Opening<'a>> IntoFuture for Start<'a, O> {
     type Output = Result<RunGuard<O::Kind>, EmitError>;
     type IntoFuture = Starting<'a, RunGuard<O::Kind>>;
 
+    #[inline]
     fn into_future(self) -> Self::IntoFuture {
         self.begin_plain()
     }
@@ -210,6 +227,7 @@ impl<T: Unpin> Starting<'_, T> {
 impl<T: Unpin> Future for Starting<'_, T> {
     type Output = Result<T, EmitError>;
 
+    #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
             State::Unheard(started) => started

@@ -63,14 +63,23 @@ mod shop {
         }
     }
     #[allow(deprecated)]
-    impl ::callbacks::Event for Order<'_> {
+    impl<'fields> ::callbacks::Event for Order<'fields> {
         type Set = Events;
         type At<'event> = Order<'event>;
+        type Any = AnyEvent<'fields>;
         type Reply = super::Verdict;
         const INDEX: u32 = 0u32;
         const NAME: &'static str = "Order";
         fn view(&self) -> AnyEvent<'_> {
             AnyEvent::Order(*self)
+        }
+        #[inline]
+        fn into_any(self) -> AnyEvent<'fields> {
+            AnyEvent::Order(self)
+        }
+        #[inline]
+        fn any<'view>(any: &'view AnyEvent<'fields>) -> &'view AnyEvent<'view> {
+            any
         }
         fn of<'view, 'event>(
             any: &'view AnyEvent<'event>,

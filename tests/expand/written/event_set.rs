@@ -61,14 +61,23 @@ pub mod shop {
         Tick(Tick),
     }
     #[allow(deprecated)]
-    impl ::callbacks::Event for Sold<'_> {
+    impl<'fields> ::callbacks::Event for Sold<'fields> {
         type Set = Events;
         type At<'event> = Sold<'event>;
+        type Any = AnyEvent<'fields>;
         type Reply = ();
         const INDEX: u32 = 0u32;
         const NAME: &'static str = "Sold";
         fn view(&self) -> AnyEvent<'_> {
             AnyEvent::Sold(*self)
+        }
+        #[inline]
+        fn into_any(self) -> AnyEvent<'fields> {
+            AnyEvent::Sold(self)
+        }
+        #[inline]
+        fn any<'view>(any: &'view AnyEvent<'fields>) -> &'view AnyEvent<'view> {
+            any
         }
         fn of<'view, 'event>(
             any: &'view AnyEvent<'event>,
@@ -95,11 +104,20 @@ pub mod shop {
     impl ::callbacks::Event for Tick {
         type Set = Events;
         type At<'event> = Tick;
+        type Any = AnyEvent<'static>;
         type Reply = ();
         const INDEX: u32 = 1u32;
         const NAME: &'static str = "Tick";
         fn view(&self) -> AnyEvent<'_> {
             AnyEvent::Tick(*self)
+        }
+        #[inline]
+        fn into_any(self) -> AnyEvent<'static> {
+            AnyEvent::Tick(self)
+        }
+        #[inline]
+        fn any<'view>(any: &'view AnyEvent<'static>) -> &'view AnyEvent<'view> {
+            any
         }
         fn of<'view, 'event>(
             any: &'view AnyEvent<'event>,
