@@ -36,6 +36,7 @@ fn main() {
         .build()
         .expect("a runtime can be built");
 
+    peers::check(&runtime);
     for row in Row::ALL {
         let results = measure(&runtime, row, effort);
         table::print(row, &results, effort);

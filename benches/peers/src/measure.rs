@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 
 use crate::handlers::Calls;
 use crate::on_a_task;
-use crate::peers::{self, Peer};
+use crate::peers::{self, Handlers, Peer};
 use crate::rows::Row;
 use crate::subject::{Gauge, Subject};
 
@@ -102,7 +102,10 @@ impl Contestant {
             size: subject.multiple().max(BACK_TO_BACK),
             subject,
             calls,
-            calls_per_event: row.calls(),
+            calls_per_event: match peer.handlers {
+                Handlers::Called => row.calls(),
+                Handlers::NeverCalled => 0,
+            },
         })
     }
 

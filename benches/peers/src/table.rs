@@ -19,13 +19,16 @@ pub(crate) fn print(row: Row, results: &[Measured], effort: Effort) {
     // The first system of each row is the floor.
     let bare = results.first().map_or(f64::NAN, |floor| floor.nanos);
     for result in results {
+        let called = match result.called {
+            0 if row.calls() > 0 => "never".to_owned(),
+            called => called.to_string(),
+        };
         println!(
-            "  {:50} {:10.1} {:8.1} {:7.1} {:7}",
+            "  {:50} {:10.1} {:8.1} {:7.1} {called:>7}",
             result.name,
             result.nanos,
             result.nanos / bare,
             result.allocations,
-            result.called,
         );
     }
     println!();
