@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use syn::parse::{ParseStream, Parser};
-use syn::{Ident, Path, Token, Type};
+use syn::{Ident, LitStr, Path, Token, Type};
 
 use crate::names::closest;
 
@@ -26,7 +26,16 @@ impl HandlerArgs {
         let mut events = None;
         let usage = "events = path::to::set";
         parse(args, &["events"], usage, |name, input| {
-            events = Some(path(name, input, usage)?);
+            let path = path(name, input, usage)?;
+            if path
+                .segments
+                .last()
+                .is_some_and(|last| last.ident == "Events")
+            {
+                let message = "`events` is the module of the set, without `::Events`";
+                return Err(syn::Error::new_spanned(path, message));
+            }
+            events = Some(path);
             Ok(())
         })?;
         Ok(Self {
@@ -91,6 +100,11 @@ fn equals(name: &Ident, input: ParseStream<'_>, usage: &str) -> syn::Result<()> 
     if equals.is_none() || input.is_empty() {
         let message = format!("`{name}` needs a value: write `{usage}`");
         return Err(syn::Error::new(name.span(), message));
+    }
+    if input.peek(LitStr) {
+        let text: LitStr = input.parse()?;
+        let message = format!("`{name}` is no text: write `{name} = {}`", text.value());
+        return Err(syn::Error::new(text.span(), message));
     }
     Ok(())
 }

@@ -118,6 +118,8 @@
 /// impl Handler<Events> for Printer { .. } // what `Callbacks::with` takes
 /// ```
 ///
+/// Methods that a macro inside the block would make are not seen, and not called.
+///
 /// The set of events that have a method is a constant: the others are never delivered. All paths go
 /// through the set, as it was written in the attribute, so a crate that has the set from another one,
 /// such as an agent framework, needs no dependency on this one.
@@ -144,10 +146,13 @@
 /// | a handler method cannot be generic | write the type of the event field |
 /// | a handler method cannot be `const`, `unsafe`, `extern` | leave it out |
 /// | `..` is asked for a decision, but returns nothing | return the reply that the message names |
+/// | a handler method cannot return `impl Trait` | write the type; for a future, `async fn` |
+/// | an error of a handler goes to other threads | write `Box<dyn Error + Send + Sync>` |
 /// | this handler cannot return `..` | return nothing, the reply, or a `Result` of that |
 /// | no handler methods | name a method after an event |
 /// | `#[callback_handler]` goes on an impl block | write it on `impl MyHandler { .. }` |
 /// | `#[callback_handler]` writes the trait impls itself | write it on the inherent block, and leave the trait to it |
+/// | `events` is the module of the set, or no text | write the path of the module: `events = shop` |
 /// | unknown argument, or one that is there twice | see [arguments](#arguments) |
 /// | future cannot be sent between threads safely | what is kept across an `.await` must be `Send`; the compiler points at it |
 /// | `..` cannot be sent, or shared, between threads safely | a handler is `Send` and `Sync`: put what is not behind a `Mutex`, or take `&mut self`, for which `Send` is enough |
@@ -274,6 +279,7 @@ pub use callbacks_macros::callback_handler;
 /// | the fields of an event must be named | handlers ask for them by name: write `struct Sold { .. }` |
 /// | a field cannot be called `run`, `event` | handler parameters of these names are something else: choose another name |
 /// | an event is copied for every handler, and a `String` cannot be | borrow it: `&'a str` |
+/// | what an event borrows owns what it holds | `&'a [String]` instead of `&'a [&'a str]` |
 /// | a trait object cannot be copied into a queue | share it: `&'a Arc<dyn Tool>` |
 /// | every event derives `Clone`, `Copy` and `Debug` | leave them out; other traits are kept |
 /// | `..` cannot be handled outside of this module | write `pub`, or `pub(crate)` |

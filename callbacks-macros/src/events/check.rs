@@ -3,11 +3,12 @@
 
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
-use syn::visit::Visit;
-use syn::{Fields, Ident, Item, Path, PathSegment, Token, Type, Visibility};
+use syn::visit::{self, Visit};
+use syn::{Attribute, Fields, Ident, Item, Path, PathSegment, Token, Type, Visibility};
 
 use super::model::{Event, Holds, Set, optional, ungrouped};
 use crate::diagnostics::Diagnostics;
+use crate::handler::conditions;
 
 /// The interests of a handler are one bit each.
 const MAX_EVENTS: usize = 64;
@@ -85,8 +86,9 @@ pub(crate) fn check(set: &mut Set, errors: &Diagnostics) {
     set.events = sound;
     let left_out = broken.into_iter().chain(excess);
     for event in left_out {
-        // What has a name of the set would only be reported once more.
-        if !is_taken(event.name()) {
+        // What has a name of the set, or of another event, would only be reported once more.
+        let mut names = set.events.iter().map(Event::name);
+        if !is_taken(event.name()) && names.all(|name| name != event.name()) {
             set.items.push(Item::Struct(event.item));
         }
         set.broken.push(event.method);
@@ -122,7 +124,12 @@ fn check_event(event: &Event, rules: &Rules, errors: &Diagnostics) {
             "an event has at most one lifetime: borrow all fields for the same one",
         );
     }
-    if matches!(item.vis, Visibility::Inherited) {
+    let private = match &item.vis {
+        Visibility::Inherited => true,
+        Visibility::Restricted(to) => to.path.is_ident("self"),
+        Visibility::Public(_) => false,
+    };
+    if private {
         errors.error(
             &item.ident,
             format!(
@@ -132,14 +139,14 @@ fn check_event(event: &Event, rules: &Rules, errors: &Diagnostics) {
         );
     }
     check_derives(event, errors);
-    for attr in event.attrs("cfg") {
+    for attr in item.attrs.iter().filter(|attr| is_condition(attr)) {
         errors.error(
             attr,
             "an event cannot be configured out: put it into a set of its own, with `#[cfg]` on the module",
         );
     }
     let fields = event.fields.iter().flat_map(|field| &field.attrs);
-    for attr in fields.filter(|attr| attr.path().is_ident("cfg")) {
+    for attr in fields.filter(|attr| is_condition(attr)) {
         errors.error(
             attr,
             "a field of an event cannot be configured out: make it an `Option`",
@@ -176,7 +183,7 @@ fn check_derives(event: &Event, errors: &Diagnostics) {
             };
             errors.error(
                 &path,
-                format!("every event derives `Clone`, `Copy` and `Debug`: leave `{name}` out"),
+                format!("every event derives `Clone`, `Copy` and `Debug`: leave `{name}` out, or, if this is no event, put it outside of the module"),
             );
         }
     }
@@ -186,6 +193,14 @@ fn check_derives(event: &Event, errors: &Diagnostics) {
 fn check_method(event: &Event, before: &[Event], errors: &Diagnostics) {
     let mut before = before.iter();
     if let Some(other) = before.find(|other| other.method == event.method) {
+        if other.name() == event.name() {
+            let name = event.name();
+            errors.error(
+                name,
+                format!("event `{name}` is there already: rename one of them"),
+            );
+            return;
+        }
         errors.error(
             event.name(),
             format!(
@@ -196,6 +211,10 @@ fn check_method(event: &Event, before: &[Event], errors: &Diagnostics) {
             ),
         );
     }
+}
+
+fn is_condition(attr: &Attribute) -> bool {
+    !conditions(std::slice::from_ref(attr)).is_empty()
 }
 
 /// What else is in the module may not have a name of the set either.
@@ -238,19 +257,52 @@ fn check_reply(reply: &Type, errors: &Diagnostics) {
 
 fn check_held(holds: &Holds, rules: &Rules, errors: &Diagnostics) {
     match holds {
-        Holds::Borrowed(ty) | Holds::Optional(ty) => check_borrowed(ty, errors),
+        Holds::Borrowed(ty) | Holds::Optional(ty) => check_borrowed(ty, rules, errors),
         Holds::Copied(ty) => check_copied(ty, rules, errors),
     }
 }
 
-fn check_borrowed(ty: &Type, errors: &Diagnostics) {
+fn check_borrowed(ty: &Type, rules: &Rules, errors: &Diagnostics) {
+    let mut lifetimes = Lifetimes::default();
+    lifetimes.visit_type(ty);
     if let Type::TraitObject(_) = ungrouped(ty) {
         errors.error(
             ty,
             "a trait object cannot be copied into a queue: share it, as `&'a Arc<dyn ..>`",
         );
+    } else if holds_event(ty, rules) {
+        errors.error(ty, EVENT_INSIDE);
+    } else if lifetimes.borrows {
+        errors.error(
+            ty,
+            "what an event borrows owns what it holds, such as `&'a [String]`: no owned twin can be made of this",
+        );
     }
 }
+
+/// Whether an event of the set is anywhere in it.
+fn holds_event(ty: &Type, rules: &Rules) -> bool {
+    struct Names<'a>(&'a Rules, bool);
+
+    impl Visit<'_> for Names<'_> {
+        fn visit_path(&mut self, path: &Path) {
+            let named = |name: &Ident| name == "Self" || self.0.events.contains(name);
+            let alone = path.segments.len() == 1 && path.leading_colon.is_none();
+            self.1 |= alone
+                && path
+                    .segments
+                    .first()
+                    .is_some_and(|first| named(&first.ident));
+            visit::visit_path(self, path);
+        }
+    }
+
+    let mut names = Names(rules, false);
+    names.visit_type(ty);
+    names.1
+}
+
+const EVENT_INSIDE: &str = "an event cannot hold another event of its set: every struct of the module is an event, payload types live outside";
 
 fn check_copied(ty: &Type, rules: &Rules, errors: &Diagnostics) {
     if let Some((owner, instead)) = owner(ty) {
@@ -260,12 +312,8 @@ fn check_copied(ty: &Type, rules: &Rules, errors: &Diagnostics) {
         );
         return;
     }
-    let last = last_segment(ty).map(|segment| &segment.ident);
-    if last.is_some_and(|last| rules.events.contains(last)) {
-        errors.error(
-            ty,
-            "an event cannot hold another event of its set: every struct of the module is an event, payload types live outside",
-        );
+    if holds_event(ty, rules) {
+        errors.error(ty, EVENT_INSIDE);
         return;
     }
     let mut lifetimes = Lifetimes::default();

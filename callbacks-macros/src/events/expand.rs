@@ -176,7 +176,7 @@ fn any_event(set: &Set) -> TokenStream {
     });
     quote! {
         /// Any event of this set.
-        #[allow(deprecated, non_camel_case_types)]
+        #[allow(deprecated, non_camel_case_types, private_interfaces)]
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
         #[non_exhaustive]
         pub enum AnyEvent #generics {
@@ -196,7 +196,7 @@ fn any_reply(set: &Set) -> Option<TokenStream> {
     set.has_decisions().then(|| {
         quote! {
             /// An answer to any decision event of this set.
-            #[allow(non_camel_case_types)]
+            #[allow(non_camel_case_types, private_interfaces)]
             #[non_exhaustive]
             pub enum AnyReply {
                 #(#[doc = #docs] #names(#replies)),*
@@ -397,6 +397,7 @@ fn traits(set: &Set) -> TokenStream {
         /// Handles the events of this set with plain methods, one for each event.
         ///
         /// `#[callback_handler]` implements it; to write it by hand, register with [`ByHand`].
+        #[allow(private_interfaces)]
         pub trait CallbackHandler {
             /// The events to be called for. Default: all.
             fn interests(&self) -> #krate::Interests {
@@ -409,6 +410,7 @@ fn traits(set: &Set) -> TokenStream {
         ///
         /// `#[callback_handler]` implements it; to write it by hand, put `#[async_trait]` on the
         /// impl and register with [`ByHand`].
+        #[allow(private_interfaces)]
         pub trait AsyncCallbackHandler {
             /// The events to be called for. Default: all.
             fn interests(&self) -> #krate::Interests {
@@ -420,6 +422,7 @@ fn traits(set: &Set) -> TokenStream {
         /// Handles the events of this set with plain methods that are never called two at once.
         ///
         /// `#[callback_handler]` implements it for a block with methods that take `&mut self`.
+        #[allow(private_interfaces)]
         pub trait ExclusiveCallbackHandler {
             #(#exclusive_methods)*
         }
@@ -543,6 +546,7 @@ fn private(set: &Set, place: &str) -> TokenStream {
     quote! {
         /// What generated code needs, at the end of whatever path leads to this set.
         #[doc(hidden)]
+        #[allow(clippy::pub_use)]
         pub mod __private {
             pub use #krate::__private::*;
 

@@ -3,9 +3,10 @@
 use proc_macro2::TokenStream;
 use quote::format_ident;
 use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
 use syn::{
     AttrStyle, Attribute, GenericArgument, Ident, Item, ItemMod, ItemStruct, Lifetime, Meta,
-    PathArguments, Type, Visibility,
+    PathArguments, Token, Type, Visibility,
 };
 
 use crate::arguments::{EventArgs, EventsArgs};
@@ -57,11 +58,16 @@ pub(crate) enum Holds {
 
 impl Set {
     pub(crate) fn parse(args: EventsArgs, item: TokenStream) -> syn::Result<Self> {
-        let Ok(module) = syn::parse2::<ItemMod>(item.clone()) else {
-            return Err(syn::Error::new_spanned(
-                item,
-                "`#[callback_events]` goes on a module of structs: `mod events { .. }`",
-            ));
+        let module = match syn::parse2::<ItemMod>(item.clone()) {
+            Ok(module) => module,
+            // Half-typed.
+            Err(error) if is_module(&item) => return Err(error),
+            Err(_) => {
+                return Err(syn::Error::new_spanned(
+                    item,
+                    "`#[callback_events]` goes on a module of structs: `mod events { .. }`",
+                ));
+            }
         };
         let Some((_, content)) = module.content else {
             return Err(syn::Error::new_spanned(
@@ -91,6 +97,17 @@ impl Set {
             items,
         })
     }
+}
+
+/// Whether it begins like a module, however it goes on.
+fn is_module(item: &TokenStream) -> bool {
+    let head = |input: ParseStream<'_>| {
+        input.call(Attribute::parse_outer)?;
+        input.parse::<Visibility>()?;
+        input.parse::<Token![mod]>()?;
+        input.parse::<TokenStream>()
+    };
+    head.parse2(item.clone()).is_ok()
 }
 
 impl Event {

@@ -23,12 +23,10 @@ pub(super) fn owned(set: &Set) -> TokenStream {
         let name = event.name();
         let doc = format!(" The owned twin of [`{name}`](super::{name}).");
         let fields = event.fields.iter().map(|field| {
-            let (name, ty) = (&field.name, owned_type(&field.holds));
-            let docs = field
-                .attrs
-                .iter()
-                .filter(|attr| attr.path().is_ident("doc"));
-            quote!(#(#docs)* pub #name: #ty)
+            let (field, ty) = (&field.name, owned_type(&field.holds));
+            // The field's own docs may link to what is near the event.
+            let doc = format!(" See [`{name}::{field}`](super::{name}::{field}).");
+            quote!(#[doc = #doc] pub #field: #ty)
         });
         quote! {
             #[doc = #doc]

@@ -3,8 +3,10 @@
 
 use quote::ToTokens;
 use syn::ext::IdentExt;
+use syn::visit::Visit;
 use syn::{
-    FnArg, GenericParam, Ident, Pat, PatType, ReceiverKind, ReturnType, Safety, Signature, Type,
+    FnArg, GenericArgument, GenericParam, Ident, Pat, PatType, PathArguments, ReceiverKind,
+    ReturnType, Safety, Signature, Type, TypeParamBound,
 };
 
 use super::signatures::Method;
@@ -46,7 +48,11 @@ pub(crate) fn check<'a>(
     let sig = &method.sig;
     let name = sig.ident.unraw().to_string();
     let Some(row) = input.row(method) else {
-        let near = closest(&name, methods(input).iter().map(String::as_str)).map(str::to_owned);
+        let near = closest(
+            &name.to_lowercase(),
+            methods(input).iter().map(String::as_str),
+        )
+        .map(str::to_owned);
         if name.starts_with("on_") {
             errors.error(&sig.ident, unknown_event(&name, near, input));
         } else if let Some(near) = near.filter(|near| is_slip(&name, near)) {
@@ -108,7 +114,7 @@ fn check_param<'a>(param: &'a PatType, row: &Row, errors: &Diagnostics) -> Optio
             return None;
         }
     };
-    if let Type::ImplTrait(_) = ty {
+    if has_impl(ty) {
         errors.error(
             ty,
             "a handler method cannot be generic: a parameter has the type of its event field",
@@ -194,6 +200,19 @@ fn check_exclusive(sig: &Signature, kind: &Kind, errors: &Diagnostics) {
 
 /// A method for a decision event has an answer. Which, rustc sees to.
 fn check_answer(sig: &Signature, row: &Row, errors: &Diagnostics) {
+    if let ReturnType::Type(_, ty) = &sig.output {
+        if has_impl(ty) {
+            errors.error(
+                ty,
+                "a handler method cannot return `impl Trait`: write the type, or `async fn` for a future",
+            );
+        } else if let Some(error) = unsendable(ty) {
+            errors.error(
+                error,
+                "an error of a handler goes to other threads: write `Box<dyn Error + Send + Sync>`",
+            );
+        }
+    }
     if let (Some(reply), ReturnType::Default) = (&row.reply, &sig.output) {
         let (name, reply) = (&sig.ident, reply.value());
         errors.error(
@@ -203,9 +222,60 @@ fn check_answer(sig: &Signature, row: &Row, errors: &Diagnostics) {
     }
 }
 
+fn has_impl(ty: &Type) -> bool {
+    struct Impl(bool);
+
+    impl Visit<'_> for Impl {
+        fn visit_type_impl_trait(&mut self, _: &syn::TypeImplTrait) {
+            self.0 = true;
+        }
+    }
+
+    let mut found = Impl(false);
+    found.visit_type(ty);
+    found.0
+}
+
+/// The `Box<dyn Error>` of `Result<(), Box<dyn Error>>`, of which rustc would say three things.
+fn unsendable(ty: &Type) -> Option<&Type> {
+    let [_, error] = arguments(ty, "Result")?[..] else {
+        return None;
+    };
+    let [Type::TraitObject(object)] = arguments(error, "Box")?[..] else {
+        return None;
+    };
+    let names = object.bounds.iter().filter_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => bound.path.segments.last(),
+        _ => None,
+    });
+    let names: Vec<_> = names.map(|last| last.ident.to_string()).collect();
+    let has = |name: &str| names.iter().any(|has| has == name);
+    (has("Error") && !(has("Send") && has("Sync"))).then_some(error)
+}
+
+/// The types that `ty` is made of, if it is called `name`.
+fn arguments<'a>(ty: &'a Type, name: &str) -> Option<Vec<&'a Type>> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last()?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
+        return None;
+    };
+    let types = arguments.args.iter().filter_map(|argument| match argument {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
+    });
+    (last.ident == name).then(|| types.collect())
+}
+
 pub(crate) fn no_methods(input: &Input, errors: &Diagnostics) {
-    let example = input.rows.first().map(|row| row.method.to_string());
-    let example = example.unwrap_or_default();
+    let names = methods(input);
+    // One that lacks nothing but `on_` is meant, most likely.
+    let is_meant = |name: &&String| {
+        let mut methods = input.block.methods.iter();
+        methods.any(|method| format!("on_{}", method.sig.ident.unraw()) == **name)
+    };
+    let example = names.iter().find(is_meant).or(names.first());
+    let example = example.map_or("", String::as_str);
     errors.error(
         &input.block.self_ty,
         format!("no handler methods: name one after an event, like `fn {example}(&self)`"),
@@ -224,9 +294,9 @@ fn unknown_event(name: &str, near: Option<String>, input: &Input) -> String {
 
 fn unknown_field(name: &str, row: &Row) -> String {
     let fields: Vec<String> = row.fields.iter().map(Ident::to_string).collect();
-    let unused = name
-        .strip_prefix('_')
-        .is_some_and(|bare| fields.iter().any(|field| field == bare));
+    let unused = name.strip_prefix('_').is_some_and(|bare| {
+        bare == "run" || bare == "event" || fields.iter().any(|field| field == bare)
+    });
     let near = closest(name, fields.iter().map(String::as_str));
     let cure = match near {
         _ if unused => "leave an unused parameter out".to_owned(),
@@ -243,7 +313,7 @@ fn unknown_field(name: &str, row: &Row) -> String {
 /// Whether a helper method is so near to a handler method that it must be meant as one: `onllm_end`,
 /// `onn_llm_end`. With a word of its own before it, such as in `is_closed` or `to_text`, it is not.
 fn is_slip(name: &str, near: &str) -> bool {
-    let bare = |name: &str| name.replace('_', "");
+    let bare = |name: &str| name.replace('_', "").to_lowercase();
     let Some(event) = near.strip_prefix("on_").map(bare) else {
         return false;
     };
@@ -254,9 +324,6 @@ fn is_slip(name: &str, near: &str) -> bool {
 }
 
 fn methods(input: &Input) -> Vec<String> {
-    input
-        .rows
-        .iter()
-        .map(|row| row.method.to_string())
-        .collect()
+    let methods = input.rows.iter().map(|row| &row.method);
+    methods.chain(&input.broken).map(Ident::to_string).collect()
 }

@@ -4,7 +4,10 @@ use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::visit_mut::VisitMut;
-use syn::{Generics, Ident, Lifetime, Path, ReturnType, Signature, Token, Type};
+use syn::{
+    GenericParam, Generics, Ident, Lifetime, LifetimeParam, Path, ReturnType, Signature, Token,
+    Type,
+};
 
 use super::check::{Checked, Source};
 use super::table::{Input, Kind};
@@ -12,8 +15,8 @@ use crate::spans::located;
 
 pub(crate) fn expand(kind: &Kind, input: &Input, methods: &[Checked<'_>]) -> TokenStream {
     let events = &input.events;
-    let self_ty = &input.block.self_ty;
-    let generics = generics(&input.block.generics);
+    let mut self_ty = input.block.self_ty.clone();
+    let generics = generics(&input.block.generics, &mut self_ty);
     let (impl_generics, _, where_clause) = generics.split_for_impl();
     let impls = if kind.exclusive {
         exclusive(input, methods)
@@ -24,7 +27,7 @@ pub(crate) fn expand(kind: &Kind, input: &Input, methods: &[Checked<'_>]) -> Tok
     let impls = impls.into_iter().map(|(of, body)| {
         // Header and braces stand at the type's name: there rustc points when the type is not `Send`
         // or is a handler already.
-        quote_spanned! {self_ty.span()=>
+        quote_spanned! {input.block.self_ty.span()=>
             #cfg
             #[automatically_derived]
             #[allow(deprecated, non_snake_case, clippy::nursery, clippy::pedantic, clippy::restriction, clippy::needless_lifetimes)]
@@ -208,9 +211,38 @@ fn handler(
     }
 }
 
-/// A handler outlives every run. Where that depends on its parameters, it is one only if they do.
-fn generics(generics: &Generics) -> Generics {
+/// A handler outlives every run. Where that depends on its parameters, it is one only if they do; so
+/// the lifetimes in `impl Ledger<'_>` get names.
+fn generics(generics: &Generics, self_ty: &mut Type) -> Generics {
+    struct Named(Vec<Lifetime>);
+
+    impl VisitMut for Named {
+        fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
+            if lifetime.ident == "_" {
+                let name = format!("'__{}", self.0.len());
+                *lifetime = Lifetime::new(&name, lifetime.span());
+                self.0.push(lifetime.clone());
+            }
+        }
+
+        /// Those that it binds itself are nothing of the block's.
+        fn visit_type_fn_ptr_mut(&mut self, _: &mut syn::TypeFnPtr) {}
+
+        fn visit_type_reference_mut(&mut self, reference: &mut syn::TypeReference) {
+            reference
+                .lifetime
+                .get_or_insert_with(|| Lifetime::new("'_", reference.and_token.span));
+            syn::visit_mut::visit_type_reference_mut(self, reference);
+        }
+    }
+
     let mut generics = generics.clone();
+    let mut named = Named(Vec::new());
+    named.visit_type_mut(self_ty);
+    let named = named.0.into_iter();
+    // Lifetimes stand first.
+    let named = named.map(|lifetime| GenericParam::Lifetime(LifetimeParam::new(lifetime)));
+    generics.params = named.chain(generics.params).collect();
     if !generics.params.is_empty() {
         generics
             .make_where_clause()

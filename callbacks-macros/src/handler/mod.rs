@@ -12,6 +12,8 @@ use syn::spanned::Spanned;
 
 use crate::arguments::HandlerArgs;
 use crate::diagnostics::Diagnostics;
+pub(crate) use signatures::conditions;
+
 use check::{Checked, check};
 use signatures::Block;
 use table::{Input, Kind};

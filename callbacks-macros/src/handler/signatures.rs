@@ -53,10 +53,10 @@ impl Parse for Block {
         let body;
         braced!(body in input);
         on_block.extend(body.call(Attribute::parse_inner)?);
-        on_block.retain(|attr| attr.path().is_ident("allow"));
         for attr in &mut on_block {
             attr.style = AttrStyle::Outer;
         }
+        let on_block = allowed(&on_block);
         let mut methods = Vec::new();
         while !body.is_empty() {
             let attrs = body.call(Attribute::parse_outer)?;
@@ -64,13 +64,9 @@ impl Parse for Block {
             let ahead = body.fork();
             if let Ok(sig) = ahead.parse::<Signature>() {
                 body.advance_to(&ahead);
-                let named = |name: &'static str| {
-                    let attrs = attrs.iter().filter(move |attr| attr.path().is_ident(name));
-                    attrs.cloned()
-                };
                 methods.push(Method {
                     cfg: conditions(&attrs),
-                    allowed: on_block.iter().cloned().chain(named("allow")).collect(),
+                    allowed: on_block.iter().cloned().chain(allowed(&attrs)).collect(),
                     sig,
                 });
             }
@@ -84,8 +80,21 @@ impl Parse for Block {
     }
 }
 
+/// The lints that are allowed. What is expected of the user's item is not found a second time.
+fn allowed(attrs: &[Attribute]) -> Vec<Attribute> {
+    let lints = attrs.iter().filter_map(|attr| match &attr.meta {
+        Meta::List(list) if list.path.is_ident("allow") || list.path.is_ident("expect") => {
+            Some(&list.tokens)
+        }
+        _ => None,
+    });
+    lints
+        .map(|lints| syn::parse_quote!(#[allow(#lints)]))
+        .collect()
+}
+
 /// The conditions under which an item is there, each as a `#[cfg(..)]`.
-fn conditions(attrs: &[Attribute]) -> Vec<Attribute> {
+pub(crate) fn conditions(attrs: &[Attribute]) -> Vec<Attribute> {
     let of = |attr: &Attribute| predicates(&attr.meta);
     let predicates = attrs.iter().flat_map(of);
     predicates

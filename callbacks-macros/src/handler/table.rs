@@ -14,7 +14,7 @@ pub(crate) struct Input {
     pub(crate) events: Path,
     pub(crate) rows: Vec<Row>,
     /// Methods for events that are wrong themselves, which is reported where they are.
-    broken: Vec<Ident>,
+    pub(crate) broken: Vec<Ident>,
     pub(crate) block: Block,
 }
 
@@ -99,7 +99,10 @@ impl Input {
 
     /// Whether a method makes its handler exclusive.
     pub(crate) fn is_exclusive(&self, method: &Method) -> bool {
-        method.sig.asyncness.is_none() && is_mutable(&method.sig) && self.row(method).is_some()
+        // One for an event that is wrong or misspelt is reported for that alone.
+        let handles =
+            self.row(method).is_some() || method.sig.ident.unraw().to_string().starts_with("on_");
+        method.sig.asyncness.is_none() && is_mutable(&method.sig) && handles
     }
 
     /// What the block is: both kinds, if every method that makes it exclusive can be configured out.

@@ -60,6 +60,11 @@ pub struct Shared<T> {
 
 /// Calls a handler that is exclusive. `#[callback_handler]` implements it for a block with methods
 /// that take `&mut self`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an exclusive handler",
+    label = "not an exclusive handler",
+    note = "`Exclusive` is for handlers with methods that take `&mut self`; others are shared: `Arc::new(handler)`"
+)]
 pub trait DeliverMut<S: EventSet>: 'static {
     /// The events that it has methods for.
     const INTERESTS: Interests;

@@ -55,6 +55,12 @@ pub trait Handler<S: EventSet>: Sized {
 }
 
 /// Calls a handler, whatever event of `S` it is. `#[callback_handler]` implements it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a handler that can be shared",
+    label = "not a handler that can be shared",
+    note = "one with methods that take `&mut self` is registered without an `Arc`: `.with(handler)`, or `.with(Exclusive::new(handler))` to have it back",
+    note = "one that implements the traits by hand is registered as `ByHand(handler)`"
+)]
 pub trait Deliver<S: EventSet>: 'static {
     /// The handler's name in logs. Default: its type.
     fn name(&self) -> &'static str {

@@ -39,7 +39,7 @@ mod shop {
         }
     }
     /// Any event of this set.
-    #[allow(deprecated, non_camel_case_types)]
+    #[allow(deprecated, non_camel_case_types, private_interfaces)]
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     #[non_exhaustive]
     pub enum AnyEvent<'a> {
@@ -47,7 +47,7 @@ mod shop {
         Order(Order<'a>),
     }
     /// An answer to any decision event of this set.
-    #[allow(non_camel_case_types)]
+    #[allow(non_camel_case_types, private_interfaces)]
     #[non_exhaustive]
     pub enum AnyReply {
         /// An answer to [`Order`].
@@ -133,6 +133,7 @@ mod shop {
     /// Handles the events of this set with plain methods, one for each event.
     ///
     /// `#[callback_handler]` implements it; to write it by hand, register with [`ByHand`].
+    #[allow(private_interfaces)]
     pub trait CallbackHandler {
         /// The events to be called for. Default: all.
         fn interests(&self) -> ::callbacks::Interests {
@@ -155,6 +156,7 @@ mod shop {
     ///
     /// `#[callback_handler]` implements it; to write it by hand, put `#[async_trait]` on the
     /// impl and register with [`ByHand`].
+    #[allow(private_interfaces)]
     pub trait AsyncCallbackHandler {
         /// The events to be called for. Default: all.
         fn interests(&self) -> ::callbacks::Interests {
@@ -193,6 +195,7 @@ mod shop {
     /// Handles the events of this set with plain methods that are never called two at once.
     ///
     /// `#[callback_handler]` implements it for a block with methods that take `&mut self`.
+    #[allow(private_interfaces)]
     pub trait ExclusiveCallbackHandler {
         /// May this order go out?
         ///
@@ -276,6 +279,7 @@ mod shop {
         #[allow(non_camel_case_types, non_snake_case)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct Order {
+            /// See [`Order::id`](super::Order::id).
             pub id: ::std::string::String,
         }
         /// Any event of the set, owned.
@@ -289,6 +293,7 @@ mod shop {
     }
     /// What generated code needs, at the end of whatever path leads to this set.
     #[doc(hidden)]
+    #[allow(clippy::pub_use)]
     pub mod __private {
         pub use ::callbacks::__private::*;
         #[doc(hidden)]

@@ -51,7 +51,7 @@ pub mod shop {
         }
     }
     /// Any event of this set.
-    #[allow(deprecated, non_camel_case_types)]
+    #[allow(deprecated, non_camel_case_types, private_interfaces)]
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     #[non_exhaustive]
     pub enum AnyEvent<'a> {
@@ -143,6 +143,7 @@ pub mod shop {
     /// Handles the events of this set with plain methods, one for each event.
     ///
     /// `#[callback_handler]` implements it; to write it by hand, register with [`ByHand`].
+    #[allow(private_interfaces)]
     pub trait CallbackHandler {
         /// The events to be called for. Default: all.
         fn interests(&self) -> ::callbacks::Interests {
@@ -177,6 +178,7 @@ pub mod shop {
     ///
     /// `#[callback_handler]` implements it; to write it by hand, put `#[async_trait]` on the
     /// impl and register with [`ByHand`].
+    #[allow(private_interfaces)]
     pub trait AsyncCallbackHandler {
         /// The events to be called for. Default: all.
         fn interests(&self) -> ::callbacks::Interests {
@@ -231,6 +233,7 @@ pub mod shop {
     /// Handles the events of this set with plain methods that are never called two at once.
     ///
     /// `#[callback_handler]` implements it for a block with methods that take `&mut self`.
+    #[allow(private_interfaces)]
     pub trait ExclusiveCallbackHandler {
         /// Something was sold.
         ///
@@ -312,9 +315,9 @@ pub mod shop {
         #[allow(non_camel_case_types, non_snake_case)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct Sold {
-            /// What.
+            /// See [`Sold::item`](super::Sold::item).
             pub item: ::std::string::String,
-            /// How many.
+            /// See [`Sold::count`](super::Sold::count).
             pub count: u32,
         }
         /// The owned twin of [`Tick`](super::Tick).
@@ -334,6 +337,7 @@ pub mod shop {
     }
     /// What generated code needs, at the end of whatever path leads to this set.
     #[doc(hidden)]
+    #[allow(clippy::pub_use)]
     pub mod __private {
         pub use ::callbacks::__private::*;
         #[doc(hidden)]

@@ -20,6 +20,8 @@ mod shop {
         pub id: &'a str,
     }
 
+    #[event(reply = "super::Verdict")]
+    pub struct Text {}
     pub struct AnyReply {}
 
     pub struct Sound {}

@@ -4,6 +4,8 @@ use callbacks::callback_events;
 mod shop {
     #[cfg(all())]
     pub struct Sold;
+    #[cfg_attr(all(), cfg(all()))]
+    pub struct Bought;
     pub struct Closed;
 }
 

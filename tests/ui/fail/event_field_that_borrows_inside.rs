@@ -5,6 +5,10 @@ mod shop {
     pub struct Sold<'a> {
         pub item: Result<&'a str, ()>,
     }
+    pub struct Bought<'a> {
+        pub items: &'a [&'a str],
+        pub by: Option<&'a std::borrow::Cow<'a, str>>,
+    }
     pub struct Closed;
 }
 

@@ -5,6 +5,7 @@ mod store {
     struct Sold<'a> {
         pub item: &'a str,
     }
+    pub(self) struct Bought;
     pub struct Closed;
 }
 

@@ -10,6 +10,9 @@ impl Printer {
 
     fn onllm_end(&self) {}
 
+    #[allow(non_snake_case)]
+    fn onText(&self) {}
+
     fn on_llm_new_token(&self, token: &str) {
         print!("{token}");
     }
@@ -17,4 +20,5 @@ impl Printer {
 
 fn main() {
     Printer::new().onllm_end();
+    Printer::new().onText();
 }

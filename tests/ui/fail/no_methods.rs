@@ -7,8 +7,10 @@ impl Printer {
     fn new() -> Self {
         Printer
     }
+
+    fn llm_end(&self) {}
 }
 
 fn main() {
-    Printer::new();
+    Printer::new().llm_end();
 }

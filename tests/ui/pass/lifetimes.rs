@@ -50,6 +50,27 @@ handlers! {
     Future ExclusiveFuture 'future
 }
 
+mod anonymous {
+    use std::borrow::Cow;
+
+    pub struct Anonymous<'a, T>(pub &'a str, pub T);
+
+    #[callbacks::callback_handler]
+    impl Anonymous<'_, Cow<'_, str>> {
+        async fn on_text(&self, text: &str) {
+            println!("{} {} {text}", self.0, self.1);
+        }
+    }
+
+    #[callbacks::callback_handler]
+    impl<const N: usize> Anonymous<'_, (&[u8; N], fn(&str))> {
+        fn on_text(&mut self, text: &str) {
+            println!("{} {:?}", self.0, self.1.0);
+            self.1.1(text);
+        }
+    }
+}
+
 mod named {
     pub struct Borrowing<'run>(pub &'run str);
 

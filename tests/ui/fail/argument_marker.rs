@@ -1,0 +1,10 @@
+use callbacks::callback_handler;
+
+struct Printer;
+
+#[callback_handler(events = callbacks::events::Events)]
+impl Printer {
+    fn on_llm_new_token(&self) {}
+}
+
+fn main() {}
