@@ -2,6 +2,7 @@
 //! them. Nothing here is meant to be named from anywhere else.
 
 mod arguments;
+mod conditions;
 mod diagnostics;
 mod events;
 mod handler;

@@ -9,40 +9,29 @@ use std::process::{Command, ExitCode};
 use std::task::{Context, Poll, Waker};
 use std::{env, io};
 
-use sides::{Row, Rows};
-
-/// What a row may take beyond its bare counterpart: so many instructions, and so many for each handler.
-struct Limit {
-    row: &'static str,
-    fixed: f64,
-    each: f64,
-}
+use sides::{Limit, Row, Rows};
 
 /// A tenth more than was counted, for compilers differ.
 const LIMITS: [Limit; 8] = [
     // One look at what the run's handlers want. What the event is made of is not even written down.
-    limit("unheard", 36.0, 0.0),
+    Limit::new("unheard", 36.0, 0.0, 1.0),
     // The run knows only of the built-in events, so the set is looked up in the registry.
-    limit("unheard in another set", 62.0, 0.0),
+    Limit::new("unheard in another set", 62.0, 0.0, 1.0),
     // The event is written down and its route looked up; the place is asked whether anything is before
     // it, and numbers it; the thread is marked as inside a callback, and panics are caught. A handler is
     // called through one more function than the bare one, which takes the event apart.
-    limit("inline", 325.0, 6.0),
+    Limit::new("inline", 325.0, 6.0, 1.0),
     // The same, and what has to be kept if one waits. A handler's future is polled with the mark set.
-    limit("async, ready", 390.0, 30.0),
+    Limit::new("async, ready", 390.0, 30.0, 1.0),
     // No timer before the first poll is pending.
-    limit("a timeout, in time", 5.0, 0.0),
+    Limit::new("a timeout, in time", 5.0, 0.0, 1.0),
     // A guard that holds a clone of its `Callbacks`, and is moved to where it is wanted.
-    limit("start and end, unheard", 240.0, 0.0),
+    Limit::new("start and end, unheard", 240.0, 0.0, 1.0),
     // The stream's state is looked at before and after the item.
-    limit("item of a stream, unheard", 85.0, 0.0),
+    Limit::new("item of a stream, unheard", 85.0, 0.0, 1.0),
     // A chunk is made of the item and told, and taken into the answer if its end is heard.
-    limit("item of a stream", 610.0, 0.0),
+    Limit::new("item of a stream", 610.0, 0.0, 1.0),
 ];
-
-const fn limit(row: &'static str, fixed: f64, each: f64) -> Limit {
-    Limit { row, fixed, each }
-}
 
 fn main() -> io::Result<ExitCode> {
     let args = env::args().collect::<Vec<_>>();
@@ -67,12 +56,10 @@ fn main() -> io::Result<ExitCode> {
         "instructions", "handlers", "ours", "bare", "ratio", "at most"
     );
     let mut code = ExitCode::SUCCESS;
-    for (at, &Row(name, handlers)) in rows.0.iter().enumerate() {
+    for (at, &row) in rows.0.iter().enumerate() {
         let (ours, bare) = (each(at, "ours")?, each(at, "bare")?);
-        let limit = LIMITS.iter().find(|limit| limit.row == name);
-        let limit = limit.ok_or_else(|| io::Error::other(format!("no limit: {name}")))?;
-        #[allow(clippy::cast_precision_loss, reason = "there are not so many handlers")]
-        let at_most = bare + limit.fixed + limit.each * handlers as f64;
+        let at_most = Limit::of(&LIMITS, row, 1.0, bare);
+        let Row(name, handlers) = row;
         let over = if ours > at_most { "  over" } else { "" };
         if ours > at_most {
             code = ExitCode::FAILURE;

@@ -10,6 +10,8 @@
 
 #[path = "../../callbacks-macros/src/arguments.rs"]
 mod arguments;
+#[path = "../../callbacks-macros/src/conditions.rs"]
+mod conditions;
 #[path = "../../callbacks-macros/src/diagnostics.rs"]
 mod diagnostics;
 #[path = "../../callbacks-macros/src/events/mod.rs"]

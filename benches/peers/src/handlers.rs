@@ -4,6 +4,19 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+/// A plain handler of what has none of its own.
+pub(crate) trait Handler: Send + Sync {
+    fn on_token(&self, token: &str);
+}
+
+pub(crate) struct Counter(pub(crate) Calls);
+
+impl Handler for Counter {
+    fn on_token(&self, token: &str) {
+        self.0.count(token);
+    }
+}
+
 /// How often handlers were called; the handlers of a row share it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Calls(Arc<AtomicUsize>);

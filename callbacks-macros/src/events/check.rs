@@ -4,11 +4,11 @@
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{Attribute, Fields, Ident, Item, Path, PathSegment, Token, Type, Visibility};
+use syn::{Fields, Ident, Item, Path, PathSegment, Token, Type, Visibility};
 
 use super::model::{Event, Holds, Set, optional, ungrouped};
+use crate::conditions::is_condition;
 use crate::diagnostics::Diagnostics;
-use crate::handler::conditions;
 
 /// The interests of a handler are one bit each.
 const MAX_EVENTS: usize = 64;
@@ -211,10 +211,6 @@ fn check_method(event: &Event, before: &[Event], errors: &Diagnostics) {
             ),
         );
     }
-}
-
-fn is_condition(attr: &Attribute) -> bool {
-    !conditions(std::slice::from_ref(attr)).is_empty()
 }
 
 /// What else is in the module may not have a name of the set either.

@@ -4,6 +4,7 @@ mod check;
 mod expand;
 mod model;
 mod owned;
+mod private;
 mod table;
 
 use proc_macro2::TokenStream;

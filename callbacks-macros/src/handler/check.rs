@@ -11,6 +11,7 @@ use syn::{
 
 use super::signatures::Method;
 use super::table::{Input, Kind, Row};
+use crate::conditions::is_condition;
 use crate::diagnostics::Diagnostics;
 use crate::names::{closest, list};
 
@@ -84,11 +85,7 @@ pub(crate) fn check<'a>(
 
 fn check_param<'a>(param: &'a PatType, row: &Row, errors: &Diagnostics) -> Option<Param<'a>> {
     let (pat, ty) = (&*param.pat, &*param.ty);
-    for attr in param
-        .attrs
-        .iter()
-        .filter(|attr| attr.path().is_ident("cfg"))
-    {
+    for attr in param.attrs.iter().filter(|attr| is_condition(attr)) {
         errors.error(
             attr,
             "a handler parameter cannot be configured out: write the method twice, with `#[cfg]` on each",

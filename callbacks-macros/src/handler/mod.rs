@@ -3,6 +3,7 @@
 
 mod check;
 mod expand;
+mod lifetimes;
 mod signatures;
 mod table;
 
@@ -12,8 +13,6 @@ use syn::spanned::Spanned;
 
 use crate::arguments::HandlerArgs;
 use crate::diagnostics::Diagnostics;
-pub(crate) use signatures::conditions;
-
 use check::{Checked, check};
 use signatures::Block;
 use table::{Input, Kind};

@@ -5,7 +5,9 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream};
-use syn::{AttrStyle, Attribute, Generics, Meta, Path, Signature, Token, Type, Visibility, braced};
+use syn::{Attribute, Generics, Meta, Path, Signature, Token, Type, Visibility, braced};
+
+use crate::conditions::conditions;
 
 /// An inherent impl block.
 pub(crate) struct Block {
@@ -53,9 +55,6 @@ impl Parse for Block {
         let body;
         braced!(body in input);
         on_block.extend(body.call(Attribute::parse_inner)?);
-        for attr in &mut on_block {
-            attr.style = AttrStyle::Outer;
-        }
         let on_block = allowed(&on_block);
         let mut methods = Vec::new();
         while !body.is_empty() {
@@ -91,48 +90,6 @@ fn allowed(attrs: &[Attribute]) -> Vec<Attribute> {
     lints
         .map(|lints| syn::parse_quote!(#[allow(#lints)]))
         .collect()
-}
-
-/// The conditions under which an item is there, each as a `#[cfg(..)]`.
-pub(crate) fn conditions(attrs: &[Attribute]) -> Vec<Attribute> {
-    let of = |attr: &Attribute| predicates(&attr.meta);
-    let predicates = attrs.iter().flat_map(of);
-    predicates
-        .map(|predicate| syn::parse_quote!(#[cfg(#predicate)]))
-        .collect()
-}
-
-/// `b` of `cfg(b)`, and of `cfg_attr(a, cfg(b))` that `a` is not, or `b` is.
-fn predicates(meta: &Meta) -> Vec<TokenStream> {
-    let Meta::List(list) = meta else {
-        return Vec::new();
-    };
-    if list.path.is_ident("cfg") {
-        return vec![list.tokens.clone()];
-    }
-    if !list.path.is_ident("cfg_attr") {
-        return Vec::new();
-    }
-    let mut parts = split(list.tokens.clone()).into_iter();
-    let on = parts.next().unwrap_or_default();
-    let metas = parts.filter_map(|part| syn::parse2::<Meta>(part).ok());
-    let inner = metas.flat_map(|meta| predicates(&meta));
-    inner.map(|then| quote!(any(not(#on), #then))).collect()
-}
-
-/// What stands between commas.
-fn split(tokens: TokenStream) -> Vec<TokenStream> {
-    let mut parts = vec![TokenStream::new()];
-    for token in tokens {
-        match (&token, parts.last_mut()) {
-            (TokenTree::Punct(punct), _) if punct.as_char() == ',' => {
-                parts.push(TokenStream::new());
-            }
-            (_, Some(part)) => part.extend([token]),
-            (_, None) => {}
-        }
-    }
-    parts
 }
 
 /// What was parsed as a type turned out to be a trait.

@@ -4,10 +4,11 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Ident, LitStr, Meta, Path, Token, braced, bracketed, parse_quote};
+use syn::{Attribute, Ident, LitStr, Path, Token, braced, bracketed, parse_quote};
 
 use super::check::is_mutable;
 use super::signatures::{Block, Method};
+use crate::conditions::predicates;
 
 pub(crate) struct Input {
     /// The event set, by the path that the user wrote.
@@ -117,10 +118,7 @@ impl Input {
             return vec![kind(false, None)];
         }
         let there = mutable.iter().map(|method| {
-            let predicates = method.cfg.iter().filter_map(|cfg| match &cfg.meta {
-                Meta::List(list) => Some(&list.tokens),
-                _ => None,
-            });
+            let predicates = predicates(&method.cfg);
             quote!(all(#(#predicates),*))
         });
         let any = quote!(any(#(#there),*));

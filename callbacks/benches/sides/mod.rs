@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::hint::black_box;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -26,6 +25,36 @@ pub(crate) trait Rows {
 /// What is measured, and how many handlers there are.
 #[derive(Clone, Copy)]
 pub(crate) struct Row(pub(crate) &'static str, pub(crate) usize);
+
+/// What a row may take: so much, so much for each handler, and so many times the bare counterpart.
+pub(crate) struct Limit {
+    row: &'static str,
+    fixed: f64,
+    each: f64,
+    times: f64,
+}
+
+impl Limit {
+    pub(crate) const fn new(row: &'static str, fixed: f64, each: f64, times: f64) -> Self {
+        Self {
+            row,
+            fixed,
+            each,
+            times,
+        }
+    }
+
+    /// What stands in `limits` for a row, where what is fixed takes `scale` times as much.
+    pub(crate) fn of(limits: &[Self], Row(name, handlers): Row, scale: f64, bare: f64) -> f64 {
+        let limit = limits.iter().find(|limit| limit.row == name);
+        let Self {
+            fixed, each, times, ..
+        } = limit.expect("every row has a limit");
+        #[allow(clippy::cast_precision_loss, reason = "there are not so many handlers")]
+        let handlers = handlers as f64;
+        (fixed + each * handlers) * scale + times * bare
+    }
+}
 
 pub(crate) async fn rows(to: &mut impl Rows) {
     for n in [0, 1, 8, 64] {
@@ -246,7 +275,7 @@ async fn told_by_hand() -> impl AsyncFnMut() {
     let run = run(1, |to| to.with(handler(Plain).inline())).await;
     let mut items = items();
     async move || {
-        let item = Pin::new(&mut items).next().await;
+        let item = items.next().await;
         if let Some(Ok(word)) = &item {
             let emission = run.new_chunk(|| Chunk::text(*word));
             emission.await.expect("the run is open");

@@ -133,12 +133,12 @@ impl<K: Kind> Core<K> {
     /// without a look at the node.
     #[inline]
     fn hearing<E: Event>(&self) -> Option<&Node> {
-        if TypeId::of::<E::Set>() == TypeId::of::<Events>() {
-            let heard = self.interests.contains(E::INDEX);
-            return heard.then(|| self.known()).flatten().map(|node| &**node);
+        let built_in = TypeId::of::<E::Set>() == TypeId::of::<Events>();
+        if built_in && !self.interests.contains(E::INDEX) {
+            return None;
         }
         let node = self.known()?;
-        node.registry.wants::<E>().then_some(node)
+        (built_in || node.registry.wants::<E>()).then_some(node)
     }
 
     #[inline]

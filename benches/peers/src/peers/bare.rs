@@ -6,12 +6,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::each;
-use crate::handlers::Calls;
+use crate::handlers::{Calls, Counter, Handler};
 use crate::rows::Row;
 use crate::subject::{Emit, Subject, TOKEN};
 
 pub(crate) fn subject(row: Row, calls: &Calls) -> Box<dyn Subject> {
-    let plain = |handler| handler as Arc<dyn Plain>;
+    let plain = |handler| handler as Arc<dyn Handler>;
     let asynchronous = |handler| handler as Arc<dyn Async>;
     match row {
         Row::Unheard | Row::Unwanted(_) => Box::new(Nothing),
@@ -23,21 +23,9 @@ pub(crate) fn subject(row: Row, calls: &Calls) -> Box<dyn Subject> {
     }
 }
 
-trait Plain: Send + Sync {
-    fn on_token(&self, token: &str);
-}
-
 #[async_trait]
 trait Async: Send + Sync {
     async fn on_token(&self, token: &str);
-}
-
-struct Counter(Calls);
-
-impl Plain for Counter {
-    fn on_token(&self, token: &str) {
-        self.0.count(token);
-    }
 }
 
 #[async_trait]
@@ -74,7 +62,7 @@ impl Emit for NothingTwice {
     }
 }
 
-struct PlainLoop(Vec<Arc<dyn Plain>>);
+struct PlainLoop(Vec<Arc<dyn Handler>>);
 
 impl Emit for PlainLoop {
     async fn emit(&self) {

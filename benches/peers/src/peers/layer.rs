@@ -11,7 +11,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use super::each;
-use crate::handlers::Calls;
+use crate::handlers::{Calls, Counter, Handler};
 use crate::rows::Row;
 use crate::subject::{Emit, Gauge, Subject, TOKEN};
 
@@ -26,18 +26,6 @@ pub(crate) fn subject(row: Row, calls: &Calls) -> Option<Box<dyn Subject>> {
         Row::Async(_) => return None,
         Row::Run => Box::new(Span),
     })
-}
-
-trait Handler: Send + Sync {
-    fn on_token(&self, token: &str);
-}
-
-struct Counter(Calls);
-
-impl Handler for Counter {
-    fn on_token(&self, token: &str) {
-        self.0.count(token);
-    }
 }
 
 struct Counters(Vec<Arc<dyn Handler>>);

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 use tokio::task::spawn_blocking;
 
 use super::each;
-use crate::handlers::Calls;
+use crate::handlers::{Calls, Counter, Handler};
 use crate::rows::Row;
 use crate::subject::{Emit, Subject, TOKEN};
 
@@ -24,18 +24,6 @@ fn handlers(row: Row, calls: &Calls) -> Option<Arc<[Arc<dyn Handler>]>> {
     let Row::Plain(n) = row else { return None };
     let handlers = each(n, calls, Counter).map(|handler| handler as _);
     Some(handlers.collect())
-}
-
-trait Handler: Send + Sync {
-    fn on_token(&self, token: &str);
-}
-
-struct Counter(Calls);
-
-impl Handler for Counter {
-    fn on_token(&self, token: &str) {
-        self.0.count(token);
-    }
 }
 
 struct OneJob(Arc<[Arc<dyn Handler>]>);
