@@ -8,6 +8,7 @@ mod events;
 mod handler;
 mod names;
 mod spans;
+mod types;
 
 use proc_macro::TokenStream;
 

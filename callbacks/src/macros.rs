@@ -280,7 +280,8 @@ pub use callbacks_macros::callback_handler;
 /// | a field cannot be called `run`, `event` | handler parameters of these names are something else: choose another name |
 /// | an event is copied for every handler, and a `String` cannot be | borrow it: `&'a str` |
 /// | what an event borrows owns what it holds | `&'a [String]` instead of `&'a [&'a str]` |
-/// | a trait object cannot be copied into a queue | share it: `&'a Arc<dyn Tool>` |
+/// | a trait object, or a `Mutex` and its like, cannot be copied into a queue | share it: `&'a Arc<dyn Tool>` |
+/// | the trait bound `..: Clone` is not satisfied (the compiler's, several times) | what is borrowed is copied into queues: derive `Clone` for it, or share it: `&'a Arc<T>` |
 /// | every event derives `Clone`, `Copy` and `Debug` | leave them out; other traits are kept |
 /// | `..` cannot be handled outside of this module | write `pub`, or `pub(crate)` |
 /// | `..` and `..` would both be handled by `on_..` | `HTTPFailed` and `HttpFailed` have one method: rename one |

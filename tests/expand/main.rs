@@ -22,6 +22,8 @@ mod handler;
 mod names;
 #[path = "../../callbacks-macros/src/spans.rs"]
 mod spans;
+#[path = "../../callbacks-macros/src/types.rs"]
+mod types;
 
 mod robust;
 mod spans_of_glue;

@@ -6,9 +6,10 @@ use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
 use syn::{Fields, Ident, Item, Path, PathSegment, Token, Type, Visibility};
 
-use super::model::{Event, Holds, Set, optional, ungrouped};
+use super::model::{Event, Holds, Set};
 use crate::conditions::is_condition;
 use crate::diagnostics::Diagnostics;
+use crate::types::{arguments, ungrouped};
 
 /// The interests of a handler are one bit each.
 const MAX_EVENTS: usize = 64;
@@ -51,6 +52,14 @@ const OWNERS: [(&str, &str); 17] = [
     ("Mutex", "&'a Arc<Mutex<T>>"),
     ("RwLock", "&'a Arc<RwLock<T>>"),
     ("RefCell", "&'a Arc<Mutex<T>>"),
+];
+
+/// Types that have no copy, or none that can be in a queue, and how they are shared.
+const UNCOPIED: [(&str, &str); 4] = [
+    ("Mutex", "&'a Arc<Mutex<T>>"),
+    ("RwLock", "&'a Arc<RwLock<T>>"),
+    ("RefCell", "&'a Arc<Mutex<T>>"),
+    ("Rc", "&'a Arc<T>"),
 ];
 
 pub(crate) fn check(set: &mut Set, errors: &Diagnostics) {
@@ -261,10 +270,17 @@ fn check_held(holds: &Holds, rules: &Rules, errors: &Diagnostics) {
 fn check_borrowed(ty: &Type, rules: &Rules, errors: &Diagnostics) {
     let mut lifetimes = Lifetimes::default();
     lifetimes.visit_type(ty);
+    let mut uncopied = UNCOPIED.iter();
+    let uncopied = uncopied.find(|(name, _)| arguments(ty, name).is_some());
     if let Type::TraitObject(_) = ungrouped(ty) {
         errors.error(
             ty,
             "a trait object cannot be copied into a queue: share it, as `&'a Arc<dyn ..>`",
+        );
+    } else if let Some((name, instead)) = uncopied {
+        errors.error(
+            ty,
+            format!("a `{name}` cannot be copied into a queue: share it, as `{instead}`"),
         );
     } else if holds_event(ty, rules) {
         errors.error(ty, EVENT_INSIDE);
@@ -336,7 +352,7 @@ fn owner(ty: &Type) -> Option<(&'static str, String)> {
                 return Some((owner, (*instead).to_owned()));
             }
             // Of other types it is not known that they hold what they name.
-            let inner = optional(ty)?;
+            let inner = *arguments(ty, "Option")?.first()?;
             let (owner, instead) = owner(inner)?;
             Some((owner, format!("Option<{instead}>")))
         }

@@ -5,12 +5,12 @@ use quote::format_ident;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{
-    AttrStyle, Attribute, GenericArgument, Ident, Item, ItemMod, ItemStruct, Lifetime, Meta,
-    PathArguments, Token, Type, Visibility,
+    AttrStyle, Attribute, Ident, Item, ItemMod, ItemStruct, Lifetime, Meta, Token, Type, Visibility,
 };
 
 use crate::arguments::{EventArgs, EventsArgs};
 use crate::names::handler_method;
+use crate::types::{arguments, ungrouped};
 
 /// A module of events.
 pub(crate) struct Set {
@@ -189,19 +189,11 @@ impl Holds {
         if let Some(target) = borrowed(ty) {
             return Self::Borrowed(target.clone());
         }
-        match optional(ty).and_then(borrowed) {
+        let optional = arguments(ty, "Option").and_then(|of| of.first().copied());
+        match optional.and_then(borrowed) {
             Some(target) => Self::Optional(target.clone()),
             None => Self::Copied(ty.clone()),
         }
-    }
-}
-
-/// The type as it was written: a `macro_rules!` wraps what it passes on.
-pub(super) fn ungrouped(ty: &Type) -> &Type {
-    match ty {
-        Type::Group(group) => ungrouped(&group.elem),
-        Type::Paren(paren) => ungrouped(&paren.elem),
-        _ => ty,
     }
 }
 
@@ -212,23 +204,6 @@ fn borrowed(ty: &Type) -> Option<&Type> {
             Some(lifetime) if lifetime.ident == "static" => None,
             _ => Some(&reference.elem),
         },
-        _ => None,
-    }
-}
-
-/// The `T` of `Option<T>`.
-pub(super) fn optional(ty: &Type) -> Option<&Type> {
-    let Type::Path(path) = ungrouped(ty) else {
-        return None;
-    };
-    let last = path.path.segments.last()?;
-    match &last.arguments {
-        PathArguments::AngleBracketed(arguments) if last.ident == "Option" => {
-            match arguments.args.first()? {
-                GenericArgument::Type(ty) => Some(ty),
-                _ => None,
-            }
-        }
         _ => None,
     }
 }

@@ -5,8 +5,8 @@ use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::Visit;
 use syn::{
-    FnArg, GenericArgument, GenericParam, Ident, Pat, PatType, PathArguments, ReceiverKind,
-    ReturnType, Safety, Signature, Type, TypeParamBound,
+    FnArg, GenericParam, Ident, Pat, PatType, ReceiverKind, ReturnType, Safety, Signature, Type,
+    TypeParamBound,
 };
 
 use super::signatures::Method;
@@ -14,6 +14,7 @@ use super::table::{Input, Kind, Row};
 use crate::conditions::is_condition;
 use crate::diagnostics::Diagnostics;
 use crate::names::{closest, list};
+use crate::types::arguments;
 
 /// A handler method in which no mistake was found.
 pub(crate) struct Checked<'a> {
@@ -248,20 +249,6 @@ fn unsendable(ty: &Type) -> Option<&Type> {
     let names: Vec<_> = names.map(|last| last.ident.to_string()).collect();
     let has = |name: &str| names.iter().any(|has| has == name);
     (has("Error") && !(has("Send") && has("Sync"))).then_some(error)
-}
-
-/// The types that `ty` is made of, if it is called `name`.
-fn arguments<'a>(ty: &'a Type, name: &str) -> Option<Vec<&'a Type>> {
-    let Type::Path(path) = ty else { return None };
-    let last = path.path.segments.last()?;
-    let PathArguments::AngleBracketed(arguments) = &last.arguments else {
-        return None;
-    };
-    let types = arguments.args.iter().filter_map(|argument| match argument {
-        GenericArgument::Type(ty) => Some(ty),
-        _ => None,
-    });
-    (last.ident == name).then(|| types.collect())
 }
 
 pub(crate) fn no_methods(input: &Input, errors: &Diagnostics) {

@@ -8,6 +8,11 @@ mod shop {
         pub scale: &'a dyn super::Scale,
         pub other: Option<&'a (dyn super::Scale + Sync)>,
     }
+    pub struct Locked<'a> {
+        pub total: &'a std::sync::Mutex<u32>,
+        pub shown: Option<&'a std::cell::RefCell<u32>>,
+        pub shared: &'a std::sync::Arc<std::sync::Mutex<u32>>,
+    }
     pub struct Closed;
 }
 
