@@ -548,3 +548,44 @@ fn starts_and_closings_race() {
     let balance = balance.0.lock().unwrap();
     assert!(balance.values().all(|open| *open == 0), "{balance:?}");
 }
+
+/// "Emitting on a closed run is `RunClosed`, and delivers nothing", however its handlers are called.
+#[tokio::test]
+async fn an_emission_on_a_closed_run_reaches_nobody() {
+    #[derive(Default)]
+    struct Plain(Log);
+
+    #[callback_handler]
+    impl Plain {
+        fn on_text(&self, text: &str) {
+            self.0.add(text);
+        }
+    }
+
+    #[derive(Default)]
+    struct Asynchronous(Log);
+
+    #[callback_handler]
+    impl Asynchronous {
+        async fn on_text(&self, text: &str) {
+            self.0.add(text);
+        }
+    }
+
+    let (plain, asynchronous) = (Arc::<Plain>::default(), Arc::<Asynchronous>::default());
+    for callbacks in [
+        Callbacks::new().with(handler(plain.clone()).inline()),
+        Callbacks::new().with(plain.clone()),
+        Callbacks::new().with(asynchronous.clone()),
+    ] {
+        let root = callbacks.chain_start(None, &Value::Null).await.unwrap();
+        let tool = root.callbacks().tool_start(&TOOL, "").await.unwrap();
+        let never_polled = tool.text("never polled");
+        drop(never_polled);
+        let before = tool.text("before");
+        root.end(&Value::Null).await.unwrap();
+        assert!(matches!(before.await, Err(EmitError::RunClosed)));
+        assert!(matches!(tool.text("late").await, Err(EmitError::RunClosed)));
+    }
+    assert!(plain.0.lines().is_empty() && asynchronous.0.lines().is_empty());
+}

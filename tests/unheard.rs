@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use allocation_counter::measure;
 use callbacks::events::{AnyEvent, Events, LlmEnd, LlmNewToken};
 use callbacks::{
     BoxFuture, Callbacks, Deliver, Event, Handler, Interests, LlmResult, Message, Outcome,
     Registered, Run, Serialized, callback_handler,
 };
 use callbacks_tests::start;
+use futures_executor::block_on;
 
 const MODEL: Serialized = Serialized::new("Model");
 
@@ -108,4 +110,44 @@ async fn wants_tells_who_listens() {
     let callbacks = callbacks.with(Tokens);
     assert!(callbacks.wants::<LlmNewToken<'_>>());
     assert!(!callbacks.wants::<LlmEnd<'_>>());
+}
+
+#[test]
+fn nothing_is_allocated_for_nobody() {
+    struct OnlyRetries;
+
+    #[callback_handler]
+    impl OnlyRetries {
+        fn on_retry(&self) {}
+    }
+
+    async fn unheard(callbacks: &Callbacks) {
+        let run = callbacks.tool_start(&MODEL, "input").await.unwrap();
+        run.text("text").await.unwrap();
+        run.end(|| panic!("made for nobody")).await.unwrap();
+        callbacks
+            .custom_event("name", || panic!("made for nobody"))
+            .await
+            .unwrap();
+    }
+
+    struct OnlyEnds;
+
+    #[callback_handler]
+    impl OnlyEnds {
+        fn on_llm_end(&self) {}
+    }
+
+    // What the executor itself needs once.
+    block_on(async {});
+    let tagged = Callbacks::new().tag("tag").metadata("key", "value");
+    for callbacks in [Callbacks::new(), tagged.with(OnlyEnds)] {
+        let measured = measure(|| block_on(unheard(&callbacks)));
+        assert_eq!(measured.count_total, 0);
+    }
+    // Of a run that is heard, an event that is not.
+    let callbacks = Callbacks::new().with(OnlyRetries);
+    let run = block_on(start(&callbacks));
+    let measured = measure(|| block_on(run.new_token("token")).unwrap());
+    assert_eq!(measured.count_total, 0);
 }

@@ -1,8 +1,9 @@
-//! Under which conditions an item is there, told by `#[cfg(..)]` and `#[cfg_attr(..)]`.
+//! What attributes say of an item that holds for what is made of it as well: under which conditions it is
+//! there, and which lints are allowed on it. Conditional ones are followed.
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::quote;
-use syn::{Attribute, Meta};
+use syn::{Attribute, Meta, MetaList};
 
 /// The conditions under which an item is there, each as a `#[cfg(..)]`.
 pub(crate) fn conditions(attrs: &[Attribute]) -> Vec<Attribute> {
@@ -32,11 +33,39 @@ fn of(meta: &Meta) -> Vec<TokenStream> {
     if !list.path.is_ident("cfg_attr") {
         return Vec::new();
     }
+    let (on, metas) = parts(list);
+    let inner = metas.iter().flat_map(of);
+    inner.map(|then| quote!(any(not(#on), #then))).collect()
+}
+
+/// `a`, and `b` and `c`, of `cfg_attr(a, b, c)`.
+fn parts(list: &MetaList) -> (TokenStream, Vec<Meta>) {
     let mut parts = split(list.tokens.clone()).into_iter();
     let on = parts.next().unwrap_or_default();
-    let metas = parts.filter_map(|part| syn::parse2::<Meta>(part).ok());
-    let inner = metas.flat_map(|meta| of(&meta));
-    inner.map(|then| quote!(any(not(#on), #then))).collect()
+    let metas = parts.filter_map(|part| syn::parse2(part).ok());
+    (on, metas.collect())
+}
+
+/// The lints that are allowed on an item. What is expected of the user's item is not found a second time.
+pub(crate) fn allowed(attrs: &[Attribute]) -> Vec<Attribute> {
+    fn of(meta: &Meta) -> Vec<TokenStream> {
+        let Meta::List(list) = meta else {
+            return Vec::new();
+        };
+        let lints = &list.tokens;
+        if list.path.is_ident("allow") || list.path.is_ident("expect") {
+            return vec![quote!(allow(#lints))];
+        }
+        if !list.path.is_ident("cfg_attr") {
+            return Vec::new();
+        }
+        let (on, metas) = parts(list);
+        let inner = metas.iter().flat_map(of);
+        inner.map(|then| quote!(cfg_attr(#on, #then))).collect()
+    }
+
+    let metas = attrs.iter().flat_map(|attr| of(&attr.meta));
+    metas.map(|meta| syn::parse_quote!(#[#meta])).collect()
 }
 
 /// What stands between commas.

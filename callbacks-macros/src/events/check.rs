@@ -4,7 +4,9 @@
 use syn::ext::IdentExt;
 use syn::punctuated::Punctuated;
 use syn::visit::{self, Visit};
-use syn::{Fields, Ident, Item, Path, PathSegment, Token, Type, Visibility};
+use syn::{
+    Fields, GenericParam, Ident, Item, Lifetime, Path, PathSegment, Token, Type, Visibility,
+};
 
 use super::model::{Event, Holds, Set};
 use crate::conditions::is_condition;
@@ -382,19 +384,34 @@ struct Rules {
     serde: bool,
 }
 
-/// Which lifetimes a type has. Those that it binds itself are nothing of the event's.
+/// Which lifetimes a type has. Those that `fn(&str)` binds are nothing of the event's.
 #[derive(Default)]
 struct Lifetimes {
     any: bool,
     /// Other than `'static`.
     borrows: bool,
+    bound: Vec<Lifetime>,
+    in_fn: bool,
 }
 
 impl Visit<'_> for Lifetimes {
-    fn visit_lifetime(&mut self, lifetime: &syn::Lifetime) {
+    fn visit_lifetime(&mut self, lifetime: &Lifetime) {
+        if self.bound.contains(lifetime) || (self.in_fn && lifetime.ident == "_") {
+            return;
+        }
         self.any = true;
         self.borrows |= lifetime.ident != "static";
     }
 
-    fn visit_type_fn_ptr(&mut self, _: &syn::TypeFnPtr) {}
+    fn visit_type_fn_ptr(&mut self, of: &syn::TypeFnPtr) {
+        let around = std::mem::replace(&mut self.in_fn, true);
+        let bound = of.lifetimes.iter().flat_map(|bound| &bound.lifetimes);
+        let bound = bound.filter_map(|param| match param {
+            GenericParam::Lifetime(param) => Some(param.lifetime.clone()),
+            _ => None,
+        });
+        self.bound.extend(bound);
+        visit::visit_type_fn_ptr(self, of);
+        self.in_fn = around;
+    }
 }

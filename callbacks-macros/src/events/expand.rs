@@ -3,12 +3,13 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Path, Type};
+use syn::{Path, Type, Visibility};
 
 use super::model::{Event, Set};
 use super::owned::{self, owned};
 use super::private::private;
 use super::table::table;
+use crate::names::is_odd_type;
 use crate::spans::located;
 
 pub(crate) fn expand(set: &Set, place: &str) -> TokenStream {
@@ -68,6 +69,18 @@ impl Set {
     pub(super) fn generics(&self, lifetime: &TokenStream) -> Option<TokenStream> {
         let borrows = self.events.iter().any(|event| event.lifetime.is_some());
         borrows.then(|| quote!(<#lifetime>))
+    }
+
+    /// What the user allowed of the events, for what is made of all of them. Only then: a lint that is
+    /// forbidden cannot be allowed.
+    pub(super) fn lints(&self) -> TokenStream {
+        let mut events = self.events.iter();
+        let odd = events.any(|event| is_odd_type(&event.name().to_string()));
+        let odd = odd.then(|| quote!(#[allow(non_camel_case_types)]));
+        let mut events = self.events.iter();
+        let hidden = events.any(|event| !matches!(event.item.vis, Visibility::Public(_)));
+        let hidden = hidden.then(|| quote!(#[allow(private_interfaces)]));
+        quote!(#odd #hidden)
     }
 
     /// The decision events, with their indices.
@@ -169,6 +182,7 @@ fn marker(set: &Set) -> TokenStream {
 }
 
 fn any_event(set: &Set) -> TokenStream {
+    let lints = set.lints();
     let generics = set.generics(&quote!('a));
     let variants = set.events.iter().map(|event| {
         let (name, ty) = (event.name(), event.ty(&quote!('a)));
@@ -177,7 +191,8 @@ fn any_event(set: &Set) -> TokenStream {
     });
     quote! {
         /// Any event of this set.
-        #[allow(deprecated, non_camel_case_types, private_interfaces)]
+        #[allow(deprecated)]
+        #lints
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
         #[non_exhaustive]
         pub enum AnyEvent #generics {
@@ -188,6 +203,7 @@ fn any_event(set: &Set) -> TokenStream {
 
 /// The answers to all decision events of the set.
 fn any_reply(set: &Set) -> Option<TokenStream> {
+    let lints = set.lints();
     let names = set.decisions().map(|(event, _)| event.name());
     let names = names.collect::<Vec<_>>();
     let replies = set.decisions().map(|(event, _)| event.reply());
@@ -197,7 +213,7 @@ fn any_reply(set: &Set) -> Option<TokenStream> {
     set.has_decisions().then(|| {
         quote! {
             /// An answer to any decision event of this set.
-            #[allow(non_camel_case_types, private_interfaces)]
+            #lints
             #[non_exhaustive]
             pub enum AnyReply {
                 #(#[doc = #docs] #names(#replies)),*
@@ -332,6 +348,7 @@ fn decision_impl(set: &Set, event: &Event, reply: &Type) -> TokenStream {
 }
 
 fn traits(set: &Set) -> TokenStream {
+    let lints = set.lints();
     let krate = &set.args.krate;
     let methods = set.events.iter().map(|event| {
         let (doc, method, ty) = (method_doc(event), &event.method, event.ty(&quote!('_)));
@@ -398,7 +415,7 @@ fn traits(set: &Set) -> TokenStream {
         /// Handles the events of this set with plain methods, one for each event.
         ///
         /// `#[callback_handler]` implements it; to write it by hand, register with [`ByHand`].
-        #[allow(private_interfaces)]
+        #lints
         pub trait CallbackHandler {
             /// The events to be called for. Default: all.
             fn interests(&self) -> #krate::Interests {
@@ -411,7 +428,7 @@ fn traits(set: &Set) -> TokenStream {
         ///
         /// `#[callback_handler]` implements it; to write it by hand, put `#[async_trait]` on the
         /// impl and register with [`ByHand`].
-        #[allow(private_interfaces)]
+        #lints
         pub trait AsyncCallbackHandler {
             /// The events to be called for. Default: all.
             fn interests(&self) -> #krate::Interests {
@@ -423,7 +440,7 @@ fn traits(set: &Set) -> TokenStream {
         /// Handles the events of this set with plain methods that are never called two at once.
         ///
         /// `#[callback_handler]` implements it for a block with methods that take `&mut self`.
-        #[allow(private_interfaces)]
+        #lints
         pub trait ExclusiveCallbackHandler {
             #(#exclusive_methods)*
         }

@@ -6,6 +6,7 @@ use syn::visit_mut::{self, VisitMut};
 use syn::{Ident, Path, PathSegment, Token, Type};
 
 use super::model::{Event, Holds, Set};
+use crate::names::{is_odd_field, is_odd_type};
 
 pub(super) fn owned(set: &Set) -> TokenStream {
     let krate = &set.args.krate;
@@ -28,15 +29,21 @@ pub(super) fn owned(set: &Set) -> TokenStream {
             let doc = format!(" See [`{name}::{field}`](super::{name}::{field}).");
             quote!(#[doc = #doc] pub #field: #ty)
         });
+        let mut names = event.fields.iter().map(|field| field.name.to_string());
+        let odd_field = names.any(|name| is_odd_field(&name));
+        let odd_field = odd_field.then(|| quote!(#[allow(non_snake_case)]));
+        let odd = is_odd_type(&name.to_string());
+        let odd = odd.then(|| quote!(#[allow(non_camel_case_types)]));
         quote! {
             #[doc = #doc]
-            #[allow(non_camel_case_types, non_snake_case)]
+            #odd #odd_field
             #[derive(::core::clone::Clone, ::core::fmt::Debug)]
             #serde
             pub struct #name { #(#fields),* }
         }
     });
     let docs = names.iter().map(|name| format!(" A [`{name}`]."));
+    let lints = set.lints();
     quote! {
         /// The events of this set as values that own their fields.
         pub mod owned {
@@ -46,7 +53,7 @@ pub(super) fn owned(set: &Set) -> TokenStream {
             #(#structs)*
 
             /// Any event of the set, owned.
-            #[allow(non_camel_case_types)]
+            #lints
             #[derive(::core::clone::Clone, ::core::fmt::Debug)]
             #serde
             #[non_exhaustive]

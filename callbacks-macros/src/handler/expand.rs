@@ -8,6 +8,7 @@ use syn::{Ident, Path, ReturnType, Token};
 use super::check::{Checked, Source};
 use super::lifetimes::{elided, generics};
 use super::table::{Input, Kind};
+use crate::names::is_odd_field;
 use crate::spans::located;
 
 pub(crate) fn expand(kind: &Kind, input: &Input, methods: &[Checked<'_>]) -> TokenStream {
@@ -21,13 +22,18 @@ pub(crate) fn expand(kind: &Kind, input: &Input, methods: &[Checked<'_>]) -> Tok
         shared(input, methods)
     };
     let cfg = &kind.cfg;
+    let mut params = methods.iter().flat_map(|checked| &checked.params);
+    // Only where the user has done so, for a lint that is forbidden cannot be allowed.
+    let odd = params.any(|param| is_odd_field(&param.name.to_string()));
+    let odd = odd.then(|| quote!(#[allow(non_snake_case)]));
     let impls = impls.into_iter().map(|(of, body)| {
         // Header and braces stand at the type's name: there rustc points when the type is not `Send`
         // or is a handler already.
         quote_spanned! {input.block.self_ty.span()=>
             #cfg
             #[automatically_derived]
-            #[allow(deprecated, non_snake_case, clippy::nursery, clippy::pedantic, clippy::restriction, clippy::needless_lifetimes)]
+            #odd
+            #[allow(deprecated, clippy::nursery, clippy::pedantic, clippy::restriction, clippy::needless_lifetimes)]
             impl #impl_generics #events::#of for #self_ty #where_clause { #body }
         }
     });

@@ -11,14 +11,20 @@ pub(super) fn generics(generics: &Generics, self_ty: &mut Type) -> Generics {
     impl VisitMut for Named {
         fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
             if lifetime.ident == "_" {
-                let name = format!("'__{}", self.0.len());
+                let name = format!("'__anonymous{}", self.0.len());
                 *lifetime = Lifetime::new(&name, lifetime.span());
                 self.0.push(lifetime.clone());
             }
         }
 
-        /// Those that it binds itself are nothing of the block's.
+        /// Those of `fn(&str)`, of `Fn(&str)`, and of what is computed are nothing of the block's.
         fn visit_type_fn_ptr_mut(&mut self, _: &mut syn::TypeFnPtr) {}
+        fn visit_parenthesized_generic_arguments_mut(
+            &mut self,
+            _: &mut syn::ParenthesizedGenericArguments,
+        ) {
+        }
+        fn visit_expr_mut(&mut self, _: &mut syn::Expr) {}
 
         fn visit_type_reference_mut(&mut self, reference: &mut syn::TypeReference) {
             reference

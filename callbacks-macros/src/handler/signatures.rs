@@ -5,9 +5,9 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
 use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream};
-use syn::{Attribute, Generics, Meta, Path, Signature, Token, Type, Visibility, braced};
+use syn::{Attribute, Generics, Path, Signature, Token, Type, Visibility, braced};
 
-use crate::conditions::conditions;
+use crate::conditions::{allowed, conditions};
 
 /// An inherent impl block.
 pub(crate) struct Block {
@@ -77,19 +77,6 @@ impl Parse for Block {
             methods,
         })
     }
-}
-
-/// The lints that are allowed. What is expected of the user's item is not found a second time.
-fn allowed(attrs: &[Attribute]) -> Vec<Attribute> {
-    let lints = attrs.iter().filter_map(|attr| match &attr.meta {
-        Meta::List(list) if list.path.is_ident("allow") || list.path.is_ident("expect") => {
-            Some(&list.tokens)
-        }
-        _ => None,
-    });
-    lints
-        .map(|lints| syn::parse_quote!(#[allow(#lints)]))
-        .collect()
 }
 
 /// What was parsed as a type turned out to be a trait.

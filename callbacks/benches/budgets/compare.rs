@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use allocation_counter::measure;
 
-use crate::sides::{self, Limit, Row, Rows};
+use crate::sides::{Limit, Row, Rows};
 
 /// What a side took for all its times.
 #[derive(Clone, Copy, Default)]
@@ -39,22 +39,6 @@ async fn taken(times: u32, once: &mut impl AsyncFnMut()) -> Taken {
     }
 }
 
-/// How many times longer this machine takes than the one that the nanoseconds are promised for.
-pub(crate) async fn scale() -> f64 {
-    const THERE: f64 = 0.85;
-    const TIMES: u32 = 100_000;
-    let mut fastest = f64::INFINITY;
-    for _ in 0..100 {
-        let begin = Instant::now();
-        for _ in 0..TIMES {
-            sides::empty(sides::TOKEN).await;
-        }
-        let nanos = begin.elapsed().as_secs_f64() * 1e9 / f64::from(TIMES);
-        fastest = fastest.min(nanos);
-    }
-    fastest / THERE
-}
-
 /// How often both sides take their turns.
 const ROUNDS: usize = 300;
 /// How long a turn takes at least.
@@ -62,15 +46,13 @@ const TURN: Duration = Duration::from_micros(20);
 
 pub(crate) struct Table {
     pub(crate) limits: &'static [Limit],
-    /// How much slower this machine is than the one that the nanoseconds of the limits are for.
-    pub(crate) scale: f64,
 }
 
 impl Table {
     pub(crate) fn heading(&self, runtime: &str) {
         println!(
             "\n{runtime:34} {:>8}  {:>9} {:>9} {:>6}  {:>9}  {:>11}",
-            "handlers", "ours ns", "bare ns", "ratio", "at most", "allocations"
+            "handlers", "ours ns", "beside ns", "ratio", "at most", "allocations"
         );
     }
 }
@@ -98,7 +80,7 @@ impl Rows for Table {
         let ours = sorted(|(ours, _)| *ours)[ROUNDS / 10];
         let bare = sorted(|(_, bare)| *bare)[ROUNDS / 10];
         let ratio = sorted(|(ours, bare)| ours / bare)[ROUNDS / 2];
-        let at_most = Limit::of(self.limits, row, self.scale, bare);
+        let at_most = Limit::of(self.limits, row, bare);
         let Row(name, handlers) = row;
         #[allow(clippy::cast_precision_loss, reason = "there are not so many")]
         let each = |taken: Taken| taken.allocations as f64 / f64::from(times);

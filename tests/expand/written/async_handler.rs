@@ -1,7 +1,6 @@
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -15,7 +14,6 @@ impl shop::CallbackHandler for Saver {
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -58,7 +56,6 @@ impl shop::AsyncCallbackHandler for Saver {
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -89,7 +86,6 @@ impl shop::__private::Deliver<shop::Events> for Saver {
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,

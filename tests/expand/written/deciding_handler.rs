@@ -1,7 +1,6 @@
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -33,7 +32,6 @@ impl shop::CallbackHandler for Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -47,7 +45,6 @@ impl shop::AsyncCallbackHandler for Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -85,7 +82,6 @@ impl shop::__private::Deliver<shop::Events> for Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,

@@ -39,7 +39,7 @@ mod shop {
         }
     }
     /// Any event of this set.
-    #[allow(deprecated, non_camel_case_types, private_interfaces)]
+    #[allow(deprecated)]
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     #[non_exhaustive]
     pub enum AnyEvent<'a> {
@@ -47,7 +47,6 @@ mod shop {
         Order(Order<'a>),
     }
     /// An answer to any decision event of this set.
-    #[allow(non_camel_case_types, private_interfaces)]
     #[non_exhaustive]
     pub enum AnyReply {
         /// An answer to [`Order`].
@@ -133,7 +132,6 @@ mod shop {
     /// Handles the events of this set with plain methods, one for each event.
     ///
     /// `#[callback_handler]` implements it; to write it by hand, register with [`ByHand`].
-    #[allow(private_interfaces)]
     pub trait CallbackHandler {
         /// The events to be called for. Default: all.
         fn interests(&self) -> ::callbacks::Interests {
@@ -156,7 +154,6 @@ mod shop {
     ///
     /// `#[callback_handler]` implements it; to write it by hand, put `#[async_trait]` on the
     /// impl and register with [`ByHand`].
-    #[allow(private_interfaces)]
     pub trait AsyncCallbackHandler {
         /// The events to be called for. Default: all.
         fn interests(&self) -> ::callbacks::Interests {
@@ -195,7 +192,6 @@ mod shop {
     /// Handles the events of this set with plain methods that are never called two at once.
     ///
     /// `#[callback_handler]` implements it for a block with methods that take `&mut self`.
-    #[allow(private_interfaces)]
     pub trait ExclusiveCallbackHandler {
         /// May this order go out?
         ///
@@ -276,14 +272,12 @@ mod shop {
         #[allow(unused_imports)]
         use super::*;
         /// The owned twin of [`Order`](super::Order).
-        #[allow(non_camel_case_types, non_snake_case)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct Order {
             /// See [`Order::id`](super::Order::id).
             pub id: ::std::string::String,
         }
         /// Any event of the set, owned.
-        #[allow(non_camel_case_types)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         #[non_exhaustive]
         pub enum AnyEvent {

@@ -51,7 +51,7 @@ pub mod shop {
         }
     }
     /// Any event of this set.
-    #[allow(deprecated, non_camel_case_types, private_interfaces)]
+    #[allow(deprecated)]
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     #[non_exhaustive]
     pub enum AnyEvent<'a> {
@@ -143,7 +143,6 @@ pub mod shop {
     /// Handles the events of this set with plain methods, one for each event.
     ///
     /// `#[callback_handler]` implements it; to write it by hand, register with [`ByHand`].
-    #[allow(private_interfaces)]
     pub trait CallbackHandler {
         /// The events to be called for. Default: all.
         fn interests(&self) -> ::callbacks::Interests {
@@ -178,7 +177,6 @@ pub mod shop {
     ///
     /// `#[callback_handler]` implements it; to write it by hand, put `#[async_trait]` on the
     /// impl and register with [`ByHand`].
-    #[allow(private_interfaces)]
     pub trait AsyncCallbackHandler {
         /// The events to be called for. Default: all.
         fn interests(&self) -> ::callbacks::Interests {
@@ -233,7 +231,6 @@ pub mod shop {
     /// Handles the events of this set with plain methods that are never called two at once.
     ///
     /// `#[callback_handler]` implements it for a block with methods that take `&mut self`.
-    #[allow(private_interfaces)]
     pub trait ExclusiveCallbackHandler {
         /// Something was sold.
         ///
@@ -312,7 +309,6 @@ pub mod shop {
         #[allow(unused_imports)]
         use super::*;
         /// The owned twin of [`Sold`](super::Sold).
-        #[allow(non_camel_case_types, non_snake_case)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct Sold {
             /// See [`Sold::item`](super::Sold::item).
@@ -321,11 +317,9 @@ pub mod shop {
             pub count: u32,
         }
         /// The owned twin of [`Tick`](super::Tick).
-        #[allow(non_camel_case_types, non_snake_case)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         pub struct Tick {}
         /// Any event of the set, owned.
-        #[allow(non_camel_case_types)]
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         #[non_exhaustive]
         pub enum AnyEvent {

@@ -1,7 +1,6 @@
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -30,7 +29,6 @@ impl shop::ExclusiveCallbackHandler for Counter {
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -56,7 +54,6 @@ impl shop::__private::DeliverMut<shop::Events> for Counter {
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,

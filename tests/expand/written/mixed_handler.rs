@@ -1,7 +1,6 @@
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -32,7 +31,6 @@ where
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -74,7 +72,6 @@ where
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -108,7 +105,6 @@ where
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,

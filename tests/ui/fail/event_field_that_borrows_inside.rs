@@ -7,6 +7,8 @@ mod shop {
     }
     pub struct Bought<'a> {
         pub items: &'a [&'a str],
+        pub print: fn(&'a str),
+        pub fine: for<'b> fn(&'b str, &str, &'_ str),
         pub by: Option<&'a std::borrow::Cow<'a, str>>,
     }
     pub struct Closed;

@@ -62,6 +62,29 @@ mod anonymous {
         }
     }
 
+    pub struct Calls<F: ?Sized>(pub Box<F>);
+
+    /// Its lifetime is bound where it stands.
+    #[callbacks::callback_handler]
+    impl Calls<dyn Fn(&str) + Send + Sync> {
+        fn on_text(&self, text: &str) {
+            (self.0)(text);
+        }
+    }
+
+    pub struct Counted<T, const N: usize>(pub T);
+
+    const fn len(text: &str) -> usize {
+        text.len()
+    }
+
+    #[callbacks::callback_handler]
+    impl Counted<&str, { len(&"abc" as &str) }> {
+        fn on_text(&self) {
+            println!("{}", self.0);
+        }
+    }
+
     #[callbacks::callback_handler]
     impl<const N: usize> Anonymous<'_, (&[u8; N], fn(&str))> {
         fn on_text(&mut self, text: &str) {

@@ -36,6 +36,23 @@ impl<E> Reply<E> for Verdict {
     }
 }
 
+#[callback_events]
+pub mod market {
+    #[deprecated]
+    pub struct Bought;
+    pub(crate) struct Sold;
+}
+
+struct Buyer;
+
+#[callback_handler(events = market)]
+impl Buyer {
+    #[cfg_attr(all(), allow(deprecated))]
+    fn on_bought(&self) {}
+
+    fn on_sold(&self) {}
+}
+
 struct Clerk;
 
 #[callback_handler(events = store)]
@@ -51,5 +68,5 @@ impl Clerk {
 }
 
 fn main() {
-    let _callbacks = Callbacks::new().with(Clerk);
+    let _callbacks = Callbacks::new().with(Clerk).with(Buyer);
 }

@@ -9,7 +9,6 @@ impl Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -54,7 +53,6 @@ impl shop::trade::CallbackHandler for Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -68,7 +66,6 @@ impl shop::trade::AsyncCallbackHandler for Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
@@ -108,7 +105,6 @@ impl shop::trade::__private::Deliver<shop::trade::Events> for Clerk {
 #[automatically_derived]
 #[allow(
     deprecated,
-    non_snake_case,
     clippy::nursery,
     clippy::pedantic,
     clippy::restriction,
