@@ -2,7 +2,7 @@
 //! that leave when there is nothing to do, whatever tokio's own threads are busy with.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -77,6 +77,30 @@ fn ten_thousand_run_trees_use_a_bounded_number_of_threads() {
         let at_once = busy.at_once.load(Ordering::SeqCst);
         assert!((1..=64).contains(&at_once), "{at_once}");
     }
+}
+
+/// Methods that wait for each other find a thread each, as long as there are any: no method waits for
+/// one that blocks.
+#[test]
+fn as_many_methods_run_at_once_as_there_are_threads() {
+    struct Meets(Arc<Barrier>);
+
+    #[callback_handler]
+    impl Meets {
+        fn on_text(&self) {
+            self.0.wait();
+        }
+    }
+
+    let _alone = alone();
+    let all = Arc::new(Barrier::new(64));
+    let with = |callbacks: Callbacks, _| callbacks.with(Meets(all.clone()));
+    let callbacks = (0..64).fold(Callbacks::new(), with);
+    runtime().block_on(async {
+        let run = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
+        run.text("text").await.unwrap();
+        run.end(Value::Null).await.unwrap();
+    });
 }
 
 #[cfg(target_os = "linux")]

@@ -7,8 +7,20 @@ pub(super) use std::sync::Condvar;
 pub(crate) use std::sync::atomic::AtomicBool;
 pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(super) use std::thread;
+use std::time::Duration;
 
 /// No code of a user runs under a lock of this crate, so none is ever poisoned.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits while the condition holds, but no longer than this.
+pub(super) fn wait<'a, T>(
+    wake: &Condvar,
+    guard: MutexGuard<'a, T>,
+    timeout: Duration,
+    condition: impl FnMut(&mut T) -> bool,
+) -> MutexGuard<'a, T> {
+    let waited = wake.wait_timeout_while(guard, timeout, condition);
+    waited.unwrap_or_else(PoisonError::into_inner).0
 }

@@ -148,14 +148,6 @@ pub(super) mod thread {
 /// Those that wait, first come first served.
 pub(super) struct Condvar(Plain<Vec<Thread>>);
 
-pub(super) struct WaitTimeoutResult(bool);
-
-impl WaitTimeoutResult {
-    pub(super) fn timed_out(&self) -> bool {
-        self.0
-    }
-}
-
 impl Condvar {
     pub(super) const fn new() -> Self {
         Self(Plain::new(Vec::new()))
@@ -169,36 +161,34 @@ impl Condvar {
         };
         first.iter().for_each(Thread::unpark);
     }
+}
 
-    #[allow(clippy::unnecessary_wraps, reason = "as `std`'s does")]
-    pub(super) fn wait_timeout_while<'a, T>(
-        &self,
-        mut guard: MutexGuard<'a, T>,
-        _timeout: Duration,
-        mut condition: impl FnMut(&mut T) -> bool,
-    ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-        let mut over = false;
-        while condition(&mut guard) {
-            let me = thread::current();
-            let mut world = world();
-            if over || world.time_passed {
-                drop(world);
-                return Ok((guard, WaitTimeoutResult(true)));
-            }
-            world.waiting.push(me.clone());
-            drop(world);
-            self.0.lock().unwrap().push(me.clone());
-            let mutex = guard.mutex;
-            drop(guard);
-            // It may return without having been notified: that is how the time is over.
-            thread::park();
-            let mut waiting = self.0.lock().unwrap();
-            let before = waiting.len();
-            waiting.retain(|thread| thread.id() != me.id());
-            over = waiting.len() < before;
-            drop(waiting);
-            guard = lock(mutex);
+pub(super) fn wait<'a, T>(
+    wake: &Condvar,
+    mut guard: MutexGuard<'a, T>,
+    _timeout: Duration,
+    mut condition: impl FnMut(&mut T) -> bool,
+) -> MutexGuard<'a, T> {
+    let mut over = false;
+    while condition(&mut guard) {
+        let me = thread::current();
+        let mut world = world();
+        if over || world.time_passed {
+            break;
         }
-        Ok((guard, WaitTimeoutResult(false)))
+        world.waiting.push(me.clone());
+        drop(world);
+        wake.0.lock().unwrap().push(me.clone());
+        let mutex = guard.mutex;
+        drop(guard);
+        // It may return without having been notified: that is how the time is over.
+        thread::park();
+        let mut waiting = wake.0.lock().unwrap();
+        let before = waiting.len();
+        waiting.retain(|thread| thread.id() != me.id());
+        over = waiting.len() < before;
+        drop(waiting);
+        guard = lock(mutex);
     }
+    guard
 }

@@ -202,7 +202,7 @@ fn a_thread_that_lets_go_holds_up_nobody() {
 /// Modelled: two run trees with jobs at once, and workers that linger or are gone by the second.
 /// The rule: as above, and there are never more workers than there may be.
 ///
-/// In `pool.rs`, without `state.workers == self.most`: there are 2 instead of 1.
+/// In `pool.rs`, without `if state.threads == self.most`: there are 2 instead of 1.
 #[test]
 fn lanes_of_two_trees_are_run() {
     for (workers, times) in [(1, 2), (2, 1)] {
@@ -228,35 +228,44 @@ fn lanes_of_two_trees_are_run() {
     }
 }
 
-/// Modelled: one worker is busy, idle or about to leave, when two lanes are scheduled at once whose
-/// jobs wait for each other. The rule: a lane waits for no job of another while there may be another
-/// worker, so no two lanes count on the same idle one.
+/// Modelled: one worker is busy, idle or about to leave, when two or three lanes are scheduled at once
+/// whose jobs wait for each other. The rule: a lane waits for no job of another while there may be
+/// another thread, the last of which works, too, instead of watching.
 ///
-/// In `pool.rs`, with `state.idle > 0` instead of `state.idle >= state.ready.len()`: deadlock.
+/// In `pool.rs`, without one of the calls of `look_after`: deadlock. So it is where a watcher that is
+/// woken goes to sleep all the same (without `if state.watcher == Watcher::Asleep`), and where one that
+/// goes to work stays the watcher (without `state.watcher = Watcher::Nobody`).
 #[test]
 fn no_lane_waits_for_another() {
-    explore::interrupted(2, || {
-        begin();
-        workers::at_most(2);
-        let before = Tree::new(1);
-        drop(before.push(|| {}));
-        let trees = [Tree::new(1), Tree::new(1)];
-        let both = Arc::new(Barrier::new(2));
-        let [other, tree] = trees.clone().map(|tree| {
-            let both = both.clone();
-            tree.push(move || {
-                both.wait();
-            })
+    for (lanes, times) in [(2, 2), (3, 1)] {
+        explore::interrupted(times, move || {
+            begin();
+            workers::at_most(lanes);
+            let before = Tree::new(1);
+            drop(before.push(|| {}));
+            let trees: Vec<_> = (0..lanes).map(|_| Tree::new(1)).collect();
+            let all = Arc::new(Barrier::new(lanes));
+            let mut places: Vec<_> = trees
+                .iter()
+                .map(|tree| {
+                    let all = all.clone();
+                    tree.push(move || {
+                        all.wait();
+                    })
+                })
+                .collect();
+            let others = places.split_off(1);
+            let other = thread::spawn(move || drop(others));
+            drop(places);
+            other.join().unwrap();
+            end();
+            before.ran_in_order();
+            for tree in &trees {
+                tree.ran_in_order();
+            }
+            assert!(most_threads() <= lanes);
         });
-        let other = thread::spawn(move || drop(other));
-        drop(tree);
-        other.join().unwrap();
-        end();
-        before.ran_in_order();
-        for tree in &trees {
-            tree.ran_in_order();
-        }
-    });
+    }
 }
 
 /// Modelled: more jobs in a lane than a worker takes at a time, with one more coming, and another
