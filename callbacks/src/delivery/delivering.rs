@@ -1,6 +1,7 @@
 //! Delivering one event to all that listen to it, however they are called.
 
 use std::future::poll_fn;
+use std::mem;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -17,7 +18,7 @@ use super::receipts::{self, Receipts};
 use super::room::{self, Room};
 use super::sequencer::{Held, Queued};
 use super::waiting::{Reply, Verdict, Waiting};
-use crate::{BoxFuture, EmitError, EventSet, Run};
+use crate::{EmitError, EventSet, Run};
 
 /// What an event has before it is delivered, if it was on its way for some time.
 pub(crate) struct Prepared<S: EventSet> {
@@ -47,9 +48,6 @@ impl<S: EventSet> Default for Prepared<S> {
     }
 }
 
-/// What is left of a delivery. The error is boxed on its way up, for it is large and rare.
-pub(super) type Rest<'a> = BoxFuture<'a, Result<Aftermath, Box<EmitError>>>;
-
 /// Delivers an event to the handlers that listen to it, and returns when those that are waited for
 /// are done with it; or that the run is closed.
 ///
@@ -71,20 +69,25 @@ pub(crate) async fn deliver<'e, S: EventSet>(
         return Err(Box::new(EmitError::RunClosed));
     };
     let run = Run::new(place.info, reached.seq);
-    poll_fn(|cx| Poll::Ready(reached.poll(route, &run, event, &mut prepared, cx)))
-        .await
-        .await
+    let detached = prepared.detached;
+    let waiting = poll_fn(|cx| {
+        let prepared = &mut prepared;
+        Poll::Ready(reached.poll(route, &run, event, prepared, cx))
+    })
+    .await;
+    Ok(rest(reached.aftermath, waiting, detached).await)
 }
 
 /// An event that has its number, and has reached the inline handlers.
-struct Reached {
-    seq: u64,
-    aftermath: Aftermath,
-    /// What is queued in lanes, if anything is.
-    queued: Option<Box<InLanes>>,
+pub(super) struct Reached {
+    pub(super) seq: u64,
+    pub(super) aftermath: Aftermath,
+    queued: InQueues,
 }
 
-struct InLanes {
+/// What is queued of an event, and whoever is waited for of it.
+#[derive(Default)]
+struct InQueues {
     held: Vec<Held>,
     replies: Vec<Reply>,
 }
@@ -92,14 +95,14 @@ struct InLanes {
 impl Reached {
     /// Polls the async methods once and lets the event go in the lanes. What has to be waited for is
     /// left.
-    fn poll<'a, 'e: 'a, S: EventSet>(
+    pub(super) fn poll<'a, 'e: 'a, S: EventSet>(
         &mut self,
         route: &'a Route<S>,
         run: &'a Run<'e>,
         event: &'a S::Ref<'e>,
         prepared: &mut Prepared<S>,
         cx: &mut Context<'_>,
-    ) -> Rest<'a> {
+    ) -> Vec<Waiting<'a, S>> {
         let mut waiting = Vec::new();
         let futures = Calls {
             entries: &route.futures,
@@ -108,8 +111,8 @@ impl Reached {
         poll_all(futures, run, event, &mut self.aftermath, &mut waiting, cx);
         // What runs in the lanes from now on comes after what was put off here.
         self.aftermath.release();
-        if let Some(queued) = self.queued.take() {
-            let InLanes { held, replies } = *queued;
+        let InQueues { held, replies } = mem::take(&mut self.queued);
+        if !held.is_empty() {
             let here = is_blocked() && !prepared.on_lanes;
             let_go(held, if here { replies.len() } else { 0 });
             let replies = replies.into_iter().zip(&route.lanes);
@@ -117,8 +120,29 @@ impl Reached {
                 Waiting::reply(reply, Called::new(entry, run, S::index(event)))
             }));
         }
-        let aftermath = std::mem::take(&mut self.aftermath);
-        rest(aftermath, waiting, prepared.detached)
+        waiting
+    }
+}
+
+/// Waits for those who are not ready, and for what was put off unless that is not to be.
+pub(super) fn rest<S: EventSet>(
+    mut aftermath: Aftermath,
+    mut waiting: Vec<Waiting<'_, S>>,
+    detached: bool,
+) -> impl Future<Output = Aftermath> {
+    aftermath.release();
+    if detached {
+        aftermath.let_go();
+    } else {
+        waiting.iter_mut().for_each(Waiting::follow);
+        let turns = aftermath.take_turns();
+        waiting.extend((!turns.is_empty()).then(|| Waiting::turns(turns)));
+    }
+    async move {
+        for others in join_all(waiting).await {
+            aftermath.add(others);
+        }
+        aftermath
     }
 }
 
@@ -135,72 +159,31 @@ fn let_go(mut held: Vec<Held>, here: usize) {
 }
 
 /// The queues of background handlers that have no room.
-struct Full(Vec<Arc<Semaphore>>);
+pub(super) struct Full(Vec<Arc<Semaphore>>);
 
 /// Numbers and queues an event, and calls the inline handlers. `None` if the run is closed.
-fn reach<S: EventSet>(
+pub(super) fn reach<S: EventSet>(
     route: &Route<S>,
     place: &Place<'_>,
     event: &S::Ref<'_>,
     prepared: &mut Prepared<S>,
 ) -> Result<Option<Reached>, Full> {
-    if !route.is_queued() {
-        let mut aftermath = Aftermath::default();
-        let receipts = receipts::of(&mut prepared.receipts, |all| &mut all.inline);
-        let seq = deliver_inline(route, place, event, receipts, &mut aftermath);
-        let queued = None;
-        return Ok(seq.map(|seq| Reached {
-            seq,
-            aftermath,
-            queued,
-        }));
+    if route.is_queued() {
+        return reach_queues(route, place, event, prepared);
     }
-    let queues = &route.background;
-    let room = if prepared.passes || queues.is_empty() {
-        queues.iter().map(|_| Room::Passes).collect()
-    } else {
-        let places = place.sequencer.places(queues);
-        room::at_once(queues, &places).ok_or(Full(places))?
-    };
-    Ok(deliver_queued(route, place, event, prepared, room))
-}
-
-async fn reach_with_room<S: EventSet>(
-    route: &Route<S>,
-    place: &Place<'_>,
-    event: &S::Ref<'_>,
-    prepared: &mut Prepared<S>,
-    Full(places): Full,
-) -> Option<Reached> {
-    let room = room::wait(&route.background, places).await;
-    deliver_queued(route, place, event, prepared, room)
-}
-
-/// Waits for those who are not ready, and for what was put off unless that is not to be.
-pub(super) fn rest<S: EventSet>(
-    mut aftermath: Aftermath,
-    mut waiting: Vec<Waiting<'_, S>>,
-    detached: bool,
-) -> Rest<'_> {
-    aftermath.release();
-    if detached {
-        aftermath.let_go();
-    } else {
-        waiting.iter_mut().for_each(Waiting::follow);
-        let turns = aftermath.take_turns();
-        waiting.extend((!turns.is_empty()).then(|| Waiting::turns(turns)));
-    }
-    Box::pin(async move {
-        for others in join_all(waiting).await {
-            aftermath.add(others);
-        }
-        Ok(aftermath)
-    })
+    let mut aftermath = Aftermath::default();
+    let receipts = receipts::of(&mut prepared.receipts, |all| &mut all.inline);
+    let seq = reach_inline(route, place, event, receipts, &mut aftermath);
+    Ok(seq.map(|seq| Reached {
+        seq,
+        aftermath,
+        queued: InQueues::default(),
+    }))
 }
 
 /// Numbers an event that is queued for nobody, and calls the inline handlers.
 #[inline]
-pub(super) fn deliver_inline<S: EventSet>(
+pub(super) fn reach_inline<S: EventSet>(
     route: &Route<S>,
     place: &Place<'_>,
     event: &S::Ref<'_>,
@@ -216,9 +199,36 @@ pub(super) fn deliver_inline<S: EventSet>(
     Some(seq)
 }
 
-/// Numbers an event, queues it, and calls the inline handlers.
+/// The same for an event that is queued for somebody, if there is room.
 #[inline(never)]
-fn deliver_queued<S: EventSet>(
+fn reach_queues<S: EventSet>(
+    route: &Route<S>,
+    place: &Place<'_>,
+    event: &S::Ref<'_>,
+    prepared: &mut Prepared<S>,
+) -> Result<Option<Reached>, Full> {
+    let queues = &route.background;
+    let room = if prepared.passes || queues.is_empty() {
+        queues.iter().map(|_| Room::Passes).collect()
+    } else {
+        place.sequencer.room(queues).map_err(Full)?
+    };
+    Ok(fill_queues(route, place, event, prepared, room))
+}
+
+async fn reach_with_room<S: EventSet>(
+    route: &Route<S>,
+    place: &Place<'_>,
+    event: &S::Ref<'_>,
+    prepared: &mut Prepared<S>,
+    Full(places): Full,
+) -> Option<Reached> {
+    let room = room::wait(&route.background, places).await;
+    fill_queues(route, place, event, prepared, room)
+}
+
+/// Numbers an event, queues it, and calls the inline handlers.
+fn fill_queues<S: EventSet>(
     route: &Route<S>,
     place: &Place<'_>,
     event: &S::Ref<'_>,
@@ -234,50 +244,45 @@ fn deliver_queued<S: EventSet>(
         info: place.info.clone(),
         event: owned.clone(),
     };
-    let lanes = &route.lanes;
-    let mut events = Vec::with_capacity(lanes.len() + route.background.len());
-    let mut replies = Vec::with_capacity(lanes.len());
-    let receipts = receipts::of(&mut prepared.receipts, |all| &mut all.lanes);
-    let mut receipts = receipts
-        .iter_mut()
-        .take(lanes.len())
-        .filter_map(Option::take);
-    for entry in lanes {
-        let (reply, answer) = oneshot::channel();
-        let verdict = Verdict::within(entry.options.timeout);
-        replies.push(Reply {
-            answer,
-            verdict: verdict.clone(),
-        });
-        events.push(Queued {
-            ledger: &entry.ledger,
-            receipt: receipts.next(),
-            to: call(entry).awaited(Emission { reply, verdict }),
-        });
-    }
-    let receipts = receipts::of(&mut prepared.receipts, |all| &mut all.background);
-    let mut receipts = receipts.iter_mut().filter_map(Option::take);
-    for (to, room) in route.background.iter().zip(room) {
-        for job in call(&to.entry).background(to, room) {
-            events.push(Queued {
-                ledger: &to.entry.ledger,
-                receipt: receipts.next(),
-                to: job,
+    let mut replies = Vec::with_capacity(route.lanes.len());
+    let receipts = prepared.receipts.iter_mut();
+    let receipts = receipts.flat_map(|all| all.lanes.iter_mut().chain(&mut all.background));
+    let mut receipts = receipts.map(Option::take);
+    let count = route.lanes.len() + route.background.len();
+    let (seq, held) = place.sequencer.enqueue(place.closed, count, |queues| {
+        for entry in &route.lanes {
+            let (reply, answer) = oneshot::channel();
+            let verdict = Verdict::within(entry.options.timeout);
+            let emission = Emission {
+                reply,
+                verdict: verdict.clone(),
+            };
+            replies.push(Reply { answer, verdict });
+            queues.add(Queued {
+                ledger: &entry.ledger,
+                receipt: receipts.next().flatten(),
+                to: call(entry).awaited(emission),
             });
         }
-    }
-    let (seq, held) = place.sequencer.enqueue(place.closed, events)?;
-    let run = Run::new(place.info, seq);
+        for (to, room) in route.background.iter().zip(room) {
+            call(&to.entry).background(to, room, |job| {
+                queues.add(Queued {
+                    ledger: &to.entry.ledger,
+                    receipt: receipts.next().flatten(),
+                    to: job,
+                });
+            });
+        }
+    })?;
     let mut aftermath = Aftermath::default();
     let calls = Calls {
         entries: &route.inline,
         receipts: receipts::of(&mut prepared.receipts, |all| &mut all.inline),
     };
-    call_all(calls, &run, event, &mut aftermath);
-    let queued = Some(Box::new(InLanes { held, replies }));
+    call_all(calls, &Run::new(place.info, seq), event, &mut aftermath);
     Some(Reached {
         seq,
         aftermath,
-        queued,
+        queued: InQueues { held, replies },
     })
 }

@@ -8,12 +8,13 @@ use std::task::{Context, Poll};
 
 use super::call::{Aftermath, Calls, poll_all};
 use super::callback;
-use super::delivering::{Prepared, Rest, deliver, deliver_inline, rest};
+use super::delivering::{Prepared, deliver, reach, reach_inline, rest};
 use super::dispatcher::Route;
 use super::perhaps::Perhaps;
 use super::put_off::put_off;
 use super::registry::Registry;
 use super::sequencer::Sequencer;
+use super::waiting::Waiting;
 use crate::{BoxFuture, EmitError, Event, EventSet, Run, RunInfo};
 
 /// Where an event is emitted.
@@ -62,6 +63,9 @@ pub(crate) fn emit<'a, E: Event + 'a>(
     }))
 }
 
+/// What is left of an emission.
+type Rest<'a> = BoxFuture<'a, Result<(), Box<EmitError>>>;
+
 /// Delivers an event as far as that goes without waiting. What is left waits, or fails.
 #[inline(never)]
 fn begin<'a, 'e: 'a, S: EventSet>(
@@ -70,15 +74,18 @@ fn begin<'a, 'e: 'a, S: EventSet>(
     view: &'a S::Ref<'e>,
     run: &'a mut Option<Run<'e>>,
     cx: &mut Context<'_>,
-) -> Option<BoxFuture<'a, Result<(), Box<EmitError>>>> {
+) -> Option<Rest<'a>> {
     let place = site.place();
     let route = place.registry.route::<S>(event)?;
-    if route.is_queued() || !place.is_free() {
-        return Some(finish(route, emit_in_turn(route, place, view)));
+    if !place.is_free() {
+        return Some(emit_in_turn(route, place, view));
+    }
+    if route.is_queued() {
+        return begin_queued(route, place, view, run, cx);
     }
     let mut aftermath = Aftermath::default();
-    let Some(seq) = deliver_inline(route, &place, view, &mut [], &mut aftermath) else {
-        return Some(Box::pin(ready(Err(Box::new(EmitError::RunClosed)))));
+    let Some(seq) = reach_inline(route, &place, view, &mut [], &mut aftermath) else {
+        return Some(closed());
     };
     let mut waiting = Vec::new();
     if !route.futures.is_empty() {
@@ -89,21 +96,59 @@ fn begin<'a, 'e: 'a, S: EventSet>(
         };
         poll_all(futures, run, view, &mut aftermath, &mut waiting, cx);
     }
+    finish(route, aftermath, waiting)
+}
+
+/// The same for an event that is queued for somebody, if there is room.
+#[inline(never)]
+fn begin_queued<'a, 'e: 'a, S: EventSet>(
+    route: &'a Route<S>,
+    place: Place<'e>,
+    view: &'a S::Ref<'e>,
+    run: &'a mut Option<Run<'e>>,
+    cx: &mut Context<'_>,
+) -> Option<Rest<'a>> {
+    let mut prepared = Prepared::default();
+    let mut reached = match reach(route, &place, view, &mut prepared) {
+        Ok(Some(reached)) => reached,
+        Ok(None) => return Some(closed()),
+        Err(_full) => return Some(emit_in_turn(route, place, view)),
+    };
+    let run = run.insert(Run::new(place.info, reached.seq));
+    let waiting = reached.poll(route, run, view, &mut prepared, cx);
+    finish(route, reached.aftermath, waiting)
+}
+
+/// Waits for what is left, if anything is.
+#[inline]
+fn finish<'a, S: EventSet>(
+    route: &'a Route<S>,
+    aftermath: Aftermath,
+    waiting: Vec<Waiting<'a, S>>,
+) -> Option<Rest<'a>> {
     if waiting.is_empty() && aftermath.is_nothing() {
         return None;
     }
-    Some(finish(route, rest(aftermath, waiting, false)))
+    Some(wait(route, aftermath, waiting))
+}
+
+#[inline(never)]
+fn wait<'a, S: EventSet>(
+    route: &'a Route<S>,
+    aftermath: Aftermath,
+    waiting: Vec<Waiting<'a, S>>,
+) -> Rest<'a> {
+    let rest = rest(aftermath, waiting, false);
+    Box::pin(async move { rest.await.raise(&route.order) })
 }
 
 #[cold]
-fn finish<'a, S: EventSet>(
-    route: &'a Route<S>,
-    rest: Rest<'a>,
-) -> BoxFuture<'a, Result<(), Box<EmitError>>> {
-    Box::pin(async move { rest.await?.raise(&route.order) })
+fn closed<'a>() -> Rest<'a> {
+    Box::pin(ready(Err(Box::new(EmitError::RunClosed))))
 }
 
-/// Emits an event that is queued for somebody, or inside a callback, or where something was put off.
+/// Emits an event inside a callback, or where something was put off or a queue is full.
+#[cold]
 fn emit_in_turn<'a, 'e: 'a, S: EventSet>(
     route: &'a Route<S>,
     place: Place<'e>,
@@ -111,10 +156,10 @@ fn emit_in_turn<'a, 'e: 'a, S: EventSet>(
 ) -> Rest<'a> {
     Box::pin(async move {
         if callback::inside() {
-            put_off(route, &place, S::own(event))?;
-            return Ok(Aftermath::default());
+            return put_off(route, &place, S::own(event));
         }
         place.sequencer.turn().await;
-        deliver(route, &place, event, Prepared::default()).await
+        let delivered = deliver(route, &place, event, Prepared::default()).await;
+        delivered?.raise(&route.order)
     })
 }

@@ -78,7 +78,7 @@ pub(super) enum Next<T> {
 
 impl Lane {
     /// Queues a job, which stays where it is while the ticket lives.
-    pub(super) fn push(self: &Arc<Self>, numbered: Numbered, job: Job) -> Ticket {
+    pub(super) fn push(self: Arc<Self>, numbered: Numbered, job: Job) -> Ticket {
         let mut line = lock(&self.line);
         let number = line.taken + line.jobs.len() as u64;
         line.jobs.push_back(Slot {
@@ -87,10 +87,7 @@ impl Lane {
             released: false,
         });
         drop(line);
-        Ticket {
-            lane: self.clone(),
-            number,
-        }
+        Ticket { lane: self, number }
     }
 
     /// The free places of the lane, as a queue like this.

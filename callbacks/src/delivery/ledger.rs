@@ -141,7 +141,8 @@ impl State {
         self.oldest != before
     }
 
-    fn settle(&mut self, barrier: u64, fate: Fate) -> BTreeMap<u64, Waker> {
+    /// Gives those who are to be woken, if there are any.
+    fn settle(&mut self, barrier: u64, fate: Fate) -> Option<BTreeMap<u64, Waker>> {
         match fate {
             Fate::Delivered => self.counts.delivered += 1,
             Fate::Lost => self.counts.dropped += 1,
@@ -151,11 +152,7 @@ impl State {
         if let Some(out) = behind.ok().and_then(|behind| self.out.get_mut(behind)) {
             *out -= 1;
         }
-        if self.advance() {
-            std::mem::take(&mut self.waiting)
-        } else {
-            BTreeMap::new()
-        }
+        self.advance().then(|| std::mem::take(&mut self.waiting))
     }
 }
 
@@ -217,6 +214,7 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         let woken = lock(&self.ledger.state).settle(self.barrier, self.fate);
-        woken.into_values().for_each(Waker::wake);
+        let woken = woken.into_iter().flat_map(BTreeMap::into_values);
+        woken.for_each(Waker::wake);
     }
 }

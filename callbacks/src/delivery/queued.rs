@@ -69,22 +69,23 @@ impl<S: EventSet> QueuedCall<S> {
     }
 
     /// In the background, by whatever methods it has.
-    pub(super) fn background(self, to: &Background<S>, room: Room) -> Vec<To> {
+    pub(super) fn background(self, to: &Background<S>, room: Room, mut queue: impl FnMut(To)) {
         if matches!(room, Room::None) {
-            return (0..to.calls()).map(|_| To::Nowhere).collect();
+            (0..to.calls()).for_each(|_| queue(To::Nowhere));
+            return;
         }
         if let Some(sink) = &to.entry.sink {
             let write = sink.write(self.info, self.event, room);
             let write = move |numbered: Numbered| write(numbered.seq, numbered.receipt);
-            return vec![To::Stream(Box::new(write))];
+            return queue(To::Stream(Box::new(write)));
         }
         let whose = self.entry.whose();
         match (to.call, to.task) {
-            (true, false) => vec![To::Lane(whose, self.call_job(room))],
-            (false, _) => vec![To::Lane(whose, self.task_job(room))],
+            (true, false) => queue(To::Lane(whose, self.call_job(room))),
+            (false, _) => queue(To::Lane(whose, self.task_job(room))),
             (true, true) => {
-                let task = To::Lane(whose.clone(), self.again().task_job(Room::Passes));
-                vec![To::Lane(whose, self.call_job(room)), task]
+                queue(To::Lane(whose.clone(), self.again().call_job(room)));
+                queue(To::Lane(whose, self.task_job(Room::Passes)));
             }
         }
     }

@@ -24,17 +24,9 @@ pub(crate) fn places(queue: Queue) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(capacity))
 }
 
-/// Room in each of these queues, if none has to be waited for.
-pub(super) fn at_once<S: EventSet>(
-    queues: &[Background<S>],
-    places: &[Arc<Semaphore>],
-) -> Option<Vec<Room>> {
-    let rooms = queues.iter().zip(places);
-    rooms.map(|(to, free)| at_once_in(to, free)).collect()
-}
-
-fn at_once_in<S: EventSet>(to: &Background<S>, free: &Arc<Semaphore>) -> Option<Room> {
-    match free.clone().try_acquire_owned() {
+/// Room in a queue, if it has not to be waited for.
+pub(super) fn at_once<S: EventSet>(to: &Background<S>, free: Arc<Semaphore>) -> Option<Room> {
+    match free.try_acquire_owned() {
         Ok(place) => Some(Room::Place(place)),
         Err(TryAcquireError::NoPermits) if to.queue.on_full == OnFull::Wait => None,
         Err(_) => Some(Room::None),

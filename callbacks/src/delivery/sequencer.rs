@@ -3,7 +3,7 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -16,6 +16,7 @@ use super::dispatcher::{Background, Entry};
 use super::lane::{Job, Lane, Numbered, Ticket};
 use super::ledger::{Ledger, Receipt};
 use super::lock;
+use super::room::{self, Room};
 use crate::EventSet;
 
 /// So many lanes a tree keeps without looking for idle ones.
@@ -33,7 +34,7 @@ pub(crate) struct Sequencer {
 #[derive(Default)]
 struct Lanes {
     /// By the id of the handler's entry.
-    by_entry: HashMap<usize, Arc<Lane>>,
+    by_entry: BTreeMap<usize, Arc<Lane>>,
     /// How many there may be before idle ones are looked for: handlers come and go.
     enough: usize,
 }
@@ -112,31 +113,32 @@ impl Sequencer {
     pub(super) fn enqueue(
         &self,
         closed: Option<&AtomicBool>,
-        events: Vec<Queued<'_>>,
+        count: usize,
+        fill: impl FnOnce(&mut Queues<'_>),
     ) -> Option<(u64, Vec<Held>)> {
-        let mut held = Vec::with_capacity(events.len());
-        let mut lanes = lock(&self.lanes);
+        let held = Vec::with_capacity(count);
+        let lanes = &mut lock(&self.lanes);
         let seq = self.number(closed)?;
-        for event in events {
-            let receipt = event.receipt.unwrap_or_else(|| event.ledger.receipt());
-            let numbered = Numbered { seq, receipt };
-            held.push(match event.to {
-                To::Lane(whose, job) => Held::InLane(lanes.of(&whose).push(numbered, job)),
-                To::Stream(write) => Held::Written(write(numbered)),
-                To::Nowhere => Held::Lost(numbered),
-            });
-        }
-        Some((seq, held))
+        let mut queues = Queues { lanes, seq, held };
+        fill(&mut queues);
+        Some((seq, queues.held))
     }
 
-    /// The free places in the queues of these handlers.
-    pub(super) fn places<S: EventSet>(&self, queues: &[Background<S>]) -> Vec<Arc<Semaphore>> {
+    /// Room in the queues of these handlers; or, if one of them has to be waited for, their places.
+    pub(super) fn room<S: EventSet>(
+        &self,
+        queues: &[Background<S>],
+    ) -> Result<Vec<Room>, Vec<Arc<Semaphore>>> {
+        // To give it back wakes others, so that is done when the lock is gone.
+        let mut room = Vec::with_capacity(queues.len());
         let mut lanes = lock(&self.lanes);
-        let places = queues.iter().map(|to| match &to.entry.sink {
-            Some(sink) => sink.places.clone(),
-            None => lanes.of(&to.entry.whose()).places(to.queue),
-        });
-        places.collect()
+        for to in queues {
+            match room::at_once(to, lanes.places(to)) {
+                Some(there) => room.push(there),
+                None => return Err(queues.iter().map(|to| lanes.places(to)).collect()),
+            }
+        }
+        Ok(room)
     }
 
     /// Ready when what is queued for this handler now is done; `None` if nothing is.
@@ -171,18 +173,44 @@ impl Sequencer {
     }
 }
 
+/// The queues of a run tree, while they are filled with one event.
+pub(super) struct Queues<'a> {
+    lanes: &'a mut Lanes,
+    seq: u64,
+    held: Vec<Held>,
+}
+
+impl Queues<'_> {
+    pub(super) fn add(&mut self, event: Queued<'_>) {
+        let receipt = event.receipt.unwrap_or_else(|| event.ledger.receipt());
+        let seq = self.seq;
+        let numbered = Numbered { seq, receipt };
+        self.held.push(match event.to {
+            To::Lane(whose, job) => Held::InLane(self.lanes.of(&whose).push(numbered, job)),
+            To::Stream(write) => Held::Written(write(numbered)),
+            To::Nowhere => Held::Lost(numbered),
+        });
+    }
+}
+
 impl Lanes {
-    fn of<'l>(&'l mut self, (id, own): &'l Whose) -> &'l Arc<Lane> {
-        if let Some(own) = own {
-            return own;
+    fn places<S: EventSet>(&mut self, to: &Background<S>) -> Arc<Semaphore> {
+        match &to.entry.sink {
+            Some(sink) => sink.places.clone(),
+            None => self.of(&to.entry.whose()).places(to.queue),
         }
-        let id = *id;
-        if !self.by_entry.contains_key(&id) && self.by_entry.len() >= self.enough {
+    }
+
+    fn of(&mut self, (id, own): &Whose) -> Arc<Lane> {
+        if let Some(lane) = own.as_ref().or_else(|| self.by_entry.get(id)) {
+            return lane.clone();
+        }
+        if self.by_entry.len() >= self.enough {
             // Nothing is lost with an idle lane: it is filled under the lock that is held here.
             self.by_entry.retain(|_, lane| !lane.is_idle());
             self.enough = KEPT.max(2 * self.by_entry.len());
         }
-        self.by_entry.entry(id).or_default()
+        self.by_entry.entry(*id).or_default().clone()
     }
 }
 
@@ -205,7 +233,7 @@ mod tests {
                 receipt,
                 to,
             };
-            let queued = sequencer.enqueue(None, vec![event]);
+            let queued = sequencer.enqueue(None, 1, |queues| queues.add(event));
             drop(queued);
             while lock(&sequencer.lanes)
                 .by_entry

@@ -59,7 +59,7 @@ impl Tree {
         Place {
             tree: self.clone(),
             seq,
-            ticket: Some(self.lane.push(numbered, job)),
+            ticket: Some(self.lane.clone().push(numbered, job)),
         }
     }
 

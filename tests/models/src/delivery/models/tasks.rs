@@ -72,7 +72,7 @@ impl Tree {
 
     fn push(&self, seq: u64, job: Job) {
         let receipt = self.receipts.lock().unwrap().pop().unwrap();
-        drop(self.lane.push(Numbered { seq, receipt }, job));
+        drop(self.lane.clone().push(Numbered { seq, receipt }, job));
     }
 
     /// So many jobs ran once, in order, and each when the one before it was over.
