@@ -19,7 +19,11 @@ struct Taken {
 }
 
 /// What it takes to do something so often.
-async fn taken(times: u32, once: &mut impl AsyncFnMut()) -> Taken {
+async fn taken(
+    times: u32,
+    (prepare, once): &mut (impl AsyncFnMut(u32), impl AsyncFnMut()),
+) -> Taken {
+    prepare(times).await;
     let mut all = pin!(async {
         for _ in 0..times {
             once().await;
@@ -58,12 +62,28 @@ impl Table {
 }
 
 impl Rows for Table {
+    async fn row(&mut self, row: Row, ours: impl AsyncFnMut(), bare: impl AsyncFnMut()) {
+        let nothing = async |_| {};
+        self.prepared(row, None, (nothing, ours), (nothing, bare))
+            .await;
+    }
+}
+
+impl Table {
     /// Prints one line. Times are the tenth percentile, for what is above it is other people's doing;
     /// the ratio is the median of all rounds.
-    async fn row(&mut self, row: Row, mut ours: impl AsyncFnMut(), mut bare: impl AsyncFnMut()) {
-        let mut times = 1;
+    ///
+    /// Each side is prepared for what it is to do so many times, or for as many as take long enough.
+    pub(crate) async fn prepared(
+        &mut self,
+        row: Row,
+        times: Option<u32>,
+        mut ours: (impl AsyncFnMut(u32), impl AsyncFnMut()),
+        mut bare: (impl AsyncFnMut(u32), impl AsyncFnMut()),
+    ) {
+        let (given, mut times) = (times.is_some(), times.unwrap_or(1));
         let (mut last, mut rounds) = ((Taken::default(), Taken::default()), Vec::new());
-        while last.0.time.min(last.1.time) < TURN {
+        while !given && last.0.time.min(last.1.time) < TURN {
             times *= 2;
             last = (taken(times, &mut ours).await, taken(times, &mut bare).await);
         }

@@ -5,6 +5,7 @@
 mod compare;
 #[path = "../sides/mod.rs"]
 mod sides;
+mod waiting;
 
 use std::env;
 
@@ -12,7 +13,7 @@ use compare::Table;
 use sides::Limit;
 use tokio::runtime::{Builder, Runtime};
 
-const LIMITS: [Limit; 9] = [
+const LIMITS: [Limit; 19] = [
     Limit::new("unheard", 1.5, 0.0, 1.0),
     Limit::new("unheard in another set", 3.5, 0.0, 1.0),
     Limit::new("inline", 10.0, 0.0, 1.2),
@@ -23,6 +24,17 @@ const LIMITS: [Limit; 9] = [
     // Nothing is promised of these: what they take, and some.
     Limit::new("item of a stream, unheard", 5.0, 0.0, 1.0),
     Limit::new("item of a stream", 60.0, 0.0, 1.2),
+    Limit::new("async, suspended once", 2000.0, 0.0, 1.0),
+    Limit::new("terminal event, async", 300.0, 0.0, 1.2),
+    Limit::new("terminal event, lane", 300.0, 0.0, 1.2),
+    Limit::new("lane", 0.0, 0.0, 1.2),
+    Limit::new("lane, beside `spawn_blocking`", 0.0, 0.0, 0.5),
+    Limit::new("lane, after 1 ms", 0.0, 0.0, 1.2),
+    Limit::new("lane, after 1 ms, beside the same", 0.0, 0.0, 0.5),
+    // Nothing is promised: less than a microsecond for each beside the change of threads.
+    Limit::new("lanes, beside one `spawn_blocking`", 0.0, 1000.0, 1.0),
+    Limit::new("background, a burst of 64", 0.0, 0.0, 3.0),
+    Limit::new("background, after 1 ms", 0.0, 0.0, 1.2),
 ];
 
 fn main() {
@@ -45,5 +57,6 @@ fn measure(name: &str, runtime: &Runtime) {
         let mut table = Table { limits: &LIMITS };
         table.heading(name);
         sides::rows(&mut table).await;
+        waiting::rows(&mut table).await;
     });
 }
