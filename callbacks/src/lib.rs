@@ -10,6 +10,7 @@ mod decision;
 mod delivery;
 mod error;
 mod handler;
+pub mod handlers;
 mod info;
 mod interests;
 mod macros;

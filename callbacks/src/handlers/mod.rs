@@ -1,0 +1,5 @@
+//! Handlers that people expect to find: for the terminal, for files, for what things cost.
+//!
+//! Each is an ordinary handler, written with [`#[callback_handler]`](crate::callback_handler) on what is
+//! public: `Callbacks::new().with(..)` takes it, and [`handler(..)`](crate::handler) gives it options. What
+//! needs a library of its own is behind a feature.
