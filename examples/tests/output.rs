@@ -96,6 +96,34 @@ fn cost() {
 }
 
 #[test]
+fn console() {
+    let output_lines = output("console", &[]);
+    let (happened, tree) = output_lines.split_once("\n\nplanner (agent)").unwrap();
+    let names = happened.lines().filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let mark = words.next().filter(|mark| [">", "<", "!"].contains(mark))?;
+        Some(format!("{mark} {}", words.next()?))
+    });
+    assert_eq!(
+        names.collect::<Vec<_>>().join(", "),
+        "> planner, > Shell, ! Shell, > ChatOpenAI, < ChatOpenAI, < planner"
+    );
+    assert!(tree.contains("├─ Shell (tool)"), "{tree}");
+    assert!(tree.contains("failed: exit status 127"), "{tree}");
+    assert!(tree.contains("└─ ChatOpenAI (chat_model)"), "{tree}");
+    assert_eq!(output("console", &["--stream"]), JOKE);
+}
+
+#[test]
+fn timeline() {
+    let path = env::temp_dir().join(format!("timeline-{}.html", std::process::id()));
+    output("timeline", &[path.to_str().unwrap()]);
+    let page = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    assert!(page.contains("scientists trust atoms"), "{page}");
+}
+
+#[test]
 fn prompt_log() {
     let path = env::temp_dir().join(format!("prompts-{}.log", std::process::id()));
     let output = output("prompt_log", &[path.to_str().unwrap()]);

@@ -3,3 +3,17 @@
 //! Each is an ordinary handler, written with [`#[callback_handler]`](crate::callback_handler) on what is
 //! public: `Callbacks::new().with(..)` takes it, and [`handler(..)`](crate::handler) gives it options. What
 //! needs a library of its own is behind a feature.
+
+mod console;
+mod drawing;
+mod run_tree;
+mod run_trees;
+mod stdout;
+mod streaming_stdout;
+mod timeline;
+
+pub use run_tree::{Note, RunTree, TracedRun};
+pub use run_trees::RunTrees;
+pub use stdout::StdoutHandler;
+pub use streaming_stdout::StreamingStdout;
+pub use timeline::Timeline;
