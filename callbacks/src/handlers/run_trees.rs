@@ -24,6 +24,7 @@ use crate::{IntoOutcome, Outcome, Run, callback_handler};
 ///
 /// use callbacks::handlers::RunTrees;
 /// use callbacks::{Callbacks, Serialized};
+/// use serde_json::json;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// static SEARCH: Serialized = Serialized::new("Search");
@@ -33,7 +34,7 @@ use crate::{IntoOutcome, Outcome, Run, callback_handler};
 ///     let _ = send.send(tree);
 /// }));
 /// let tool = callbacks.tool_start(&SEARCH, "tea").await?;
-/// tool.end(&"3 kinds of tea".into()).await?;
+/// tool.end(&json!("3 kinds of tea")).await?;
 ///
 /// let tree = trees.recv().unwrap();
 /// assert_eq!(tree.root().info.name(), "Search");

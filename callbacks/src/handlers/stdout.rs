@@ -29,13 +29,14 @@ const SHOWN: usize = 1_000;
 /// ```
 /// use callbacks::handlers::StdoutHandler;
 /// use callbacks::{Callbacks, Serialized};
+/// use serde_json::json;
 ///
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
 /// static SEARCH: Serialized = Serialized::new("Search");
 ///
 /// let callbacks = Callbacks::new().with(StdoutHandler::new());
 /// let tool = callbacks.tool_start(&SEARCH, "tea").await?;
-/// tool.end(&"3 kinds of tea".into()).await?;
+/// tool.end(&json!("3 kinds of tea")).await?;
 /// # Ok::<(), callbacks::EmitError>(())
 /// # })?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -31,6 +31,7 @@ const KEPT: usize = 20;
 /// ```
 /// use callbacks::handlers::Timeline;
 /// use callbacks::{Callbacks, Serialized};
+/// use serde_json::json;
 ///
 /// # let path = std::env::temp_dir().join(format!("timeline-{}.html", std::process::id()));
 /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
@@ -38,7 +39,7 @@ const KEPT: usize = 20;
 ///
 /// let callbacks = Callbacks::new().with(Timeline::new(&path));
 /// let tool = callbacks.tool_start(&SEARCH, "tea").await?;
-/// tool.end(&"3 kinds of tea".into()).await?;
+/// tool.end(&json!("3 kinds of tea")).await?;
 ///
 /// assert!(std::fs::read_to_string(&path)?.contains("3 kinds of tea"));
 /// # std::fs::remove_file(&path)?;
