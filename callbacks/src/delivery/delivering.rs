@@ -237,7 +237,7 @@ fn fill_queues<S: EventSet>(
 ) -> Option<Reached> {
     let owned = prepared.owned.take();
     let owned = owned.unwrap_or_else(|| Arc::new(S::own(event)));
-    let surroundings = Surroundings::here();
+    let surroundings = Arc::new(Surroundings::here());
     let call = |entry: &Arc<_>| QueuedCall {
         entry: Arc::clone(entry),
         surroundings: surroundings.clone(),

@@ -49,7 +49,8 @@ impl Surroundings {
 /// An event for one handler, to be called elsewhere.
 pub(super) struct QueuedCall<S: EventSet> {
     pub(super) entry: Arc<Entry<S>>,
-    pub(super) surroundings: Surroundings,
+    /// Shared, for to copy or drop a span is code of users, which does not run under a lock.
+    pub(super) surroundings: Arc<Surroundings>,
     pub(super) info: RunInfo,
     pub(super) event: Arc<S::Owned>,
 }
@@ -107,7 +108,7 @@ impl<S: EventSet> QueuedCall<S> {
     }
 
     fn task_job(self, room: Room) -> Job {
-        let Surroundings { runtime, alone, .. } = &self.surroundings;
+        let Surroundings { runtime, alone, .. } = &*self.surroundings;
         let runtime = runtime.clone().filter(|_| !alone);
         let start = move |numbered| -> BoxFuture<'static, ()> {
             drop(room);
@@ -140,7 +141,7 @@ impl<S: EventSet> QueuedCall<S> {
         let _runtime = surroundings.runtime.as_ref().map(Handle::enter);
         let _span = surroundings.span.enter();
         let verdict = emission.as_ref().map(|emission| &emission.verdict);
-        let aftermath = ambient::call_in(surroundings.ambient, || {
+        let aftermath = ambient::call_in(surroundings.ambient.clone(), || {
             let (run, event) = (Run::new(&info, seq), S::view(&event));
             call_lane(&entry, &run, &event, receipt, verdict)
         });
@@ -176,7 +177,7 @@ impl<S: EventSet> QueuedCall<S> {
             aftermath.let_go();
             join_all(waiting).await;
         };
-        surroundings.around(called).await;
+        Surroundings::clone(&surroundings).around(called).await;
         quietly(|| drop((entry, event, info)));
     }
 }
