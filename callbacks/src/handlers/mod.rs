@@ -6,14 +6,18 @@
 
 mod console;
 mod drawing;
+mod prices;
 mod run_tree;
 mod run_trees;
 mod stdout;
 mod streaming_stdout;
 mod timeline;
+mod usage;
 
+pub use prices::{Costs, Price, Prices};
 pub use run_tree::{Note, RunTree, TracedRun};
 pub use run_trees::RunTrees;
 pub use stdout::StdoutHandler;
 pub use streaming_stdout::StreamingStdout;
 pub use timeline::Timeline;
+pub use usage::{ModelUsage, Usage};
