@@ -12,6 +12,7 @@ mod run_trees;
 mod stdout;
 mod streaming_stdout;
 mod timeline;
+mod token_budget;
 mod usage;
 
 pub use prices::{Costs, Price, Prices};
@@ -20,4 +21,5 @@ pub use run_trees::RunTrees;
 pub use stdout::StdoutHandler;
 pub use streaming_stdout::StreamingStdout;
 pub use timeline::Timeline;
+pub use token_budget::TokenBudget;
 pub use usage::{ModelUsage, Usage};
