@@ -91,7 +91,8 @@ fn decisions() {
 fn cost() {
     assert_eq!(
         output("cost", &[]),
-        "gpt-3.5-turbo: 26 tokens\n3900 millionths of a cent\n"
+        "gpt-3.5-turbo: 26 tokens\n3900 millionths of a cent\n\
+         2 calls did not say all that they took\n"
     );
 }
 

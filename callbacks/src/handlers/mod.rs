@@ -6,14 +6,24 @@
 
 mod console;
 mod drawing;
+mod prices;
 mod run_tree;
 mod run_trees;
+#[cfg(feature = "spans")]
+mod spans;
 mod stdout;
 mod streaming_stdout;
 mod timeline;
+mod token_budget;
+mod usage;
 
+pub use prices::{Costs, Price, Prices};
 pub use run_tree::{Note, RunTree, TracedRun};
 pub use run_trees::RunTrees;
+#[cfg(feature = "spans")]
+pub use spans::Spans;
 pub use stdout::StdoutHandler;
 pub use streaming_stdout::StreamingStdout;
 pub use timeline::Timeline;
+pub use token_budget::TokenBudget;
+pub use usage::{ModelUsage, Usage};

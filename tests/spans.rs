@@ -1,0 +1,284 @@
+//! Runs as spans of `tracing`.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::fmt::{Debug, Write as _};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use callbacks::handlers::Spans;
+use callbacks::{
+    Callbacks, Interests, LlmOutput, LlmResult, ModelParams, RunError, RunId, Serialized,
+    TokenUsage, handler,
+};
+use serde_json::json;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+use tracing_core::span::Current;
+
+static CHAIN: Serialized = Serialized::new("Chain");
+static MODEL: Serialized = Serialized::new("Model");
+static TOOL: Serialized = Serialized::new("Tool");
+
+thread_local! {
+    static ENTERED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+}
+
+#[derive(Clone, Debug)]
+struct Seen {
+    metadata: &'static Metadata<'static>,
+    parent: Option<u64>,
+    fields: String,
+    events: String,
+    handles: usize,
+    entered: bool,
+}
+
+/// All spans that there ever were, by their ids.
+#[derive(Default)]
+struct Collector(Mutex<HashMap<u64, Seen>>);
+
+struct Fields<'a>(&'a mut String);
+
+impl Visit for Fields<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        write!(self.0, "{}={value:?};", field.name()).unwrap();
+    }
+}
+
+impl Collector {
+    fn with<T>(&self, id: &Id, f: impl FnOnce(&mut Seen) -> T) -> T {
+        f(self.0.lock().unwrap().get_mut(&id.into_u64()).unwrap())
+    }
+
+    fn of_run(&self, run: RunId) -> (u64, Seen) {
+        let needle = format!("run.id={run};");
+        let spans = self.0.lock().unwrap();
+        let mut spans = spans.iter();
+        let (id, seen) = spans
+            .find(|(_, seen)| seen.fields.contains(&needle))
+            .unwrap();
+        (*id, seen.clone())
+    }
+}
+
+impl Subscriber for &'static Collector {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, attributes: &Attributes<'_>) -> Id {
+        let mut seen = Seen {
+            metadata: attributes.metadata(),
+            parent: attributes.parent().map(Id::into_u64),
+            fields: String::new(),
+            events: String::new(),
+            handles: 1,
+            entered: false,
+        };
+        attributes.record(&mut Fields(&mut seen.fields));
+        let mut spans = self.0.lock().unwrap();
+        let id = spans.len() as u64 + 1;
+        spans.insert(id, seen);
+        Id::from_u64(id)
+    }
+
+    fn record(&self, id: &Id, record: &Record<'_>) {
+        self.with(id, |seen| record.record(&mut Fields(&mut seen.fields)));
+    }
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        if let Some(id) = event.parent() {
+            self.with(id, |seen| {
+                write!(seen.events, "{} ", event.metadata().level()).unwrap();
+                event.record(&mut Fields(&mut seen.events));
+            });
+        }
+    }
+
+    fn enter(&self, id: &Id) {
+        self.with(id, |seen| seen.entered = true);
+        ENTERED.with_borrow_mut(|ids| ids.push(id.clone()));
+    }
+
+    fn exit(&self, _: &Id) {
+        let _ = ENTERED.with_borrow_mut(Vec::pop);
+    }
+
+    fn clone_span(&self, id: &Id) -> Id {
+        self.with(id, |seen| seen.handles += 1);
+        id.clone()
+    }
+
+    fn try_close(&self, id: Id) -> bool {
+        self.with(&id, |seen| {
+            seen.handles -= 1;
+            seen.handles == 0
+        })
+    }
+
+    fn current_span(&self) -> Current {
+        let id = ENTERED.with_borrow(|ids| ids.last().cloned());
+        id.map_or_else(Current::none, |id| {
+            let metadata = self.with(&id, |seen| seen.metadata);
+            Current::new(id, metadata)
+        })
+    }
+}
+
+/// Lanes have threads of their own, so the subscriber is that of the process.
+fn collector() -> &'static Collector {
+    static COLLECTOR: OnceLock<&'static Collector> = OnceLock::new();
+    COLLECTOR.get_or_init(|| {
+        let collector: &'static Collector = Box::leak(Box::default());
+        tracing::subscriber::set_global_default(collector).unwrap();
+        collector
+    })
+}
+
+fn inline() -> Callbacks {
+    Callbacks::new().with(handler(Spans::new()).inline())
+}
+
+fn answer() -> LlmResult {
+    let tokens = TokenUsage::new()
+        .with_input_tokens(8)
+        .with_output_tokens(2)
+        .with_cache_read(5)
+        .with_reasoning(1);
+    let output = LlmOutput::new().with_token_usage(tokens);
+    LlmResult::from_text("secret").with_llm_output(output.with_model_name("model-1"))
+}
+
+#[track_caller]
+fn assert_fields(seen: &Seen, fields: &[&str]) {
+    for field in fields {
+        assert!(seen.fields.contains(field), "{field}: {seen:?}");
+    }
+}
+
+async fn nested(callbacks: &Callbacks) {
+    let collector = collector();
+    let outer = tracing::info_span!("request");
+    let inputs = json!("secret");
+    let chain = async { callbacks.chain_start(&CHAIN, &inputs).await };
+    let chain = tracing::Instrument::instrument(chain, outer.clone()).await;
+    let chain = chain.unwrap();
+    let (chain_span, seen) = collector.of_run(chain.id());
+    assert_eq!(seen.parent, outer.id().map(|id| id.into_u64()));
+    assert_fields(
+        &seen,
+        &[
+            "run.name=\"Chain\";",
+            "run.kind=\"chain\";",
+            "tags=[\"prod\"];",
+        ],
+    );
+
+    let params = ModelParams::new().with_model("model");
+    let prompts = || vec!["secret".to_owned()];
+    let start = chain.callbacks().llm_start(&MODEL, prompts);
+    let model = start.params(&params).await.unwrap();
+    let id = model.id();
+    assert_eq!(collector.of_run(id).1.handles, 1);
+    model.end(&answer()).await.unwrap();
+    let (_, seen) = collector.of_run(id);
+    assert_eq!((seen.parent, seen.handles), (Some(chain_span), 0));
+    assert_fields(
+        &seen,
+        &[
+            "model=\"model\";",
+            "response.model=\"model-1\";",
+            "usage.input_tokens=8;",
+            "usage.output_tokens=2;",
+            "usage.cached_tokens=5;",
+            "usage.reasoning_tokens=1;",
+        ],
+    );
+    assert!(!seen.fields.contains("secret"), "{seen:?}");
+    assert!(!seen.entered && seen.events.is_empty(), "{seen:?}");
+
+    let id = chain.id();
+    chain.end(&json!("secret")).await.unwrap();
+    let (_, seen) = collector.of_run(id);
+    assert_eq!((seen.handles, seen.entered), (0, false));
+    assert!(!seen.fields.contains("secret"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn spans_are_nested_as_runs_are_inline() {
+    nested(&inline().tag("prod")).await;
+}
+
+#[tokio::test]
+async fn spans_are_nested_as_runs_are_on_lanes() {
+    nested(&Callbacks::new().tag("prod").with(Spans::new())).await;
+}
+
+#[tokio::test]
+async fn errors_are_events_in_the_span() {
+    let (collector, callbacks) = (collector(), inline());
+    let tool = callbacks.tool_start(&TOOL, "tea").await.unwrap();
+    let id = tool.id();
+    tool.error(RunError::new("exit 1")).await.unwrap();
+    let (_, seen) = collector.of_run(id);
+    assert!(seen.events.starts_with("ERROR "), "{seen:?}");
+    assert!(seen.events.contains("message=exit 1;"), "{seen:?}");
+    assert!(seen.events.contains("kind=\"failed\";"), "{seen:?}");
+    assert_eq!(seen.handles, 0);
+    // What had arrived of an answer is told, too.
+    let start = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]);
+    let model = start.await.unwrap();
+    let id = model.id();
+    let error = model.error(RunError::new("cut off")).partial(answer());
+    error.await.unwrap();
+    let (_, seen) = collector.of_run(id);
+    assert_fields(&seen, &["usage.output_tokens=2;"]);
+    assert!(seen.events.contains("cut off"), "{seen:?}");
+}
+
+#[tokio::test]
+async fn a_run_that_is_dropped_leaks_no_span() {
+    let (collector, callbacks) = (collector(), inline());
+    let inputs = json!(null);
+    let chain = callbacks.chain_start(&CHAIN, &inputs).await.unwrap();
+    let tool = chain.callbacks().tool_start(&TOOL, "tea").await.unwrap();
+    let ids = [chain.id(), tool.id()];
+    drop(chain);
+    drop(tool);
+    let report = callbacks.flush(Duration::from_secs(60)).await;
+    assert!(report.is_complete(), "{report:?}");
+    for (id, kind) in ids.into_iter().zip(["dropped", "abandoned"]) {
+        let (_, seen) = collector.of_run(id);
+        assert_eq!(seen.handles, 0);
+        assert!(seen.events.contains(kind), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn content_is_there_where_it_is_asked_for() {
+    let collector = collector();
+    let spans = Spans::new().content(true);
+    let callbacks = Callbacks::new().with(handler(spans).inline());
+    let tool = callbacks.tool_start(&TOOL, "tea").await.unwrap();
+    let id = tool.id();
+    tool.end(&json!("3 kinds")).await.unwrap();
+    let (_, seen) = collector.of_run(id);
+    assert_fields(&seen, &["input=\"tea\";", "output=\"3 kinds\";"]);
+}
+
+#[tokio::test]
+async fn a_run_that_was_not_heard_is_passed_over() {
+    let collector = collector();
+    let spans = handler(Spans::new()).inline().except(Interests::TOOL);
+    let callbacks = Callbacks::new().with(spans);
+    let inputs = json!(null);
+    let chain = callbacks.chain_start(&CHAIN, &inputs).await.unwrap();
+    let tool = chain.callbacks().tool_start(&TOOL, "tea").await.unwrap();
+    let inner = tool.callbacks().chain_start(&CHAIN, &inputs).await.unwrap();
+    let (chain_span, _) = collector.of_run(chain.id());
+    assert_eq!(collector.of_run(inner.id()).1.parent, Some(chain_span));
+}
