@@ -1,0 +1,77 @@
+//! The runs that have started and not ended, and the spans they have.
+
+use std::collections::HashMap;
+use std::time::{Duration, SystemTime};
+
+use callbacks::{RunId, RunInfo, TokenUsage};
+use opentelemetry::Context;
+
+/// A run that has started and not ended.
+pub(crate) struct OpenRun {
+    /// In which its span is the active one. It is passed on, and never attached.
+    pub(crate) context: Context,
+    /// Whether it was said at the start that the answer comes piece by piece.
+    pub(crate) streams: bool,
+    /// How long the first piece of its answer took.
+    pub(crate) first_chunk: Option<Duration>,
+    /// What the models in an agent used.
+    pub(crate) usage: TokenUsage,
+}
+
+/// All of them.
+#[derive(Default)]
+pub(crate) struct OpenRuns(HashMap<RunId, OpenRun>);
+
+impl OpenRuns {
+    /// The nearest run around this one that has a span.
+    pub(crate) fn around(&self, run: &RunInfo) -> Option<&OpenRun> {
+        ancestors(run).find_map(|run| self.0.get(&run.id()))
+    }
+
+    pub(crate) fn contains(&self, run: RunId) -> bool {
+        self.0.contains_key(&run)
+    }
+
+    pub(crate) fn get(&self, run: RunId) -> Option<&OpenRun> {
+        self.0.get(&run)
+    }
+
+    pub(crate) fn insert(&mut self, run: RunId, open: OpenRun) {
+        self.0.insert(run, open);
+    }
+
+    pub(crate) fn remove(&mut self, run: RunId) -> Option<OpenRun> {
+        self.0.remove(&run)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// A piece of the answer came. Only the first counts.
+    pub(crate) fn chunk(&mut self, run: &RunInfo, now: impl FnOnce() -> SystemTime) {
+        if let Some(open) = self.0.get_mut(&run.id())
+            && open.first_chunk.is_none()
+        {
+            open.first_chunk = Some(since(run.started_at(), now()));
+        }
+    }
+
+    /// What a model used is also used by the agents around it.
+    pub(crate) fn used(&mut self, run: &RunInfo, usage: &TokenUsage) {
+        for around in ancestors(run) {
+            if let Some(open) = self.0.get_mut(&around.id()) {
+                open.usage += usage;
+            }
+        }
+    }
+}
+
+fn ancestors(run: &RunInfo) -> impl Iterator<Item = &RunInfo> {
+    std::iter::successors(run.parent(), |run| run.parent())
+}
+
+/// A clock that was set back in between is as good as none.
+pub(crate) fn since(start: SystemTime, end: SystemTime) -> Duration {
+    end.duration_since(start).unwrap_or_default()
+}
