@@ -3,10 +3,13 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, mpsc};
 
-use callbacks::handlers::{RunTree, RunTrees, StdoutHandler, StreamingStdout};
+use callbacks::events::{RetrieverEnd, RetrieverError};
+use callbacks::handlers::{
+    RunTree, RunTrees, StdoutHandler, StreamingStdout, Timeline, TokenBudget, Usage,
+};
 use callbacks::{
-    AgentAction, Callbacks, LlmResult, Message, RetryState, RunError, RunKind, Serialized,
-    TokenUsage, handler,
+    AgentAction, Callbacks, Event, Interests, LlmResult, Message, RetryState, RunError, RunKind,
+    Serialized, TokenUsage, handler,
 };
 use serde_json::json;
 use tokio::sync::Barrier;
@@ -134,7 +137,7 @@ async fn long_payloads_are_cut() {
     tool.end(&json!("abc")).await.unwrap();
     let text = screen.text();
     assert!(
-        text.contains("    日本語\n    … and 1 characters more\n"),
+        text.contains("    日本語\n    … and 1 more characters\n"),
         "{text}"
     );
     assert!(text.contains("    abc\n\n"), "{text}");
@@ -181,7 +184,7 @@ async fn tokens_come_as_they_come_and_the_line_ends() {
     let callbacks = Callbacks::new().with(StreamingStdout::to(screen.clone()));
     for (tokens, end) in [
         (&["Be", "", "cause\x07"][..], true),
-        (&["x\n"], false),
+        (&["x\n", ""], false),
         (&[], true),
     ] {
         let run = callbacks.llm_start(&CHAT, Vec::new).await.unwrap();
@@ -274,6 +277,128 @@ async fn parallel_runs_are_told_apart() {
     }
 }
 
+/// What ran in a run stands right below it, however the starts of others came in between; and the lines go
+/// past what is below.
+#[tokio::test]
+async fn runs_are_drawn_below_the_runs_they_ran_in() {
+    let (callbacks, trees) = trees();
+    let start = async |callbacks: &Callbacks, name: &'static str| {
+        callbacks
+            .chain_start(&AGENT, json!(null))
+            .name(name)
+            .await
+            .unwrap()
+    };
+    let root = start(&callbacks, "root").await;
+    let first = start(root.callbacks(), "first").await;
+    let second = start(root.callbacks(), "second").await;
+    let in_second = start(second.callbacks(), "in second").await;
+    let in_first = start(first.callbacks(), "in first").await;
+    for run in [in_first, in_second, first, second, root] {
+        run.end(json!(null)).await.unwrap();
+    }
+    let drawing = trees.try_recv().unwrap().to_string();
+    let lines = drawing.lines().map(|line| line.split(" (").next().unwrap());
+    assert_eq!(
+        lines.collect::<Vec<_>>(),
+        [
+            "root",
+            "├─ first",
+            "│  └─ in first",
+            "└─ second",
+            "   └─ in second"
+        ]
+    );
+}
+
+/// Ids are the emitter's: runs that are open at the same time may have one.
+#[tokio::test]
+async fn runs_with_one_id_are_runs_of_their_own() {
+    let (callbacks, trees) = trees();
+    let start = async |callbacks: &Callbacks| {
+        let start = callbacks.chain_start(&AGENT, json!(null));
+        start.id(callbacks::RunId::from(7)).await.unwrap()
+    };
+    for _ in 0..2 {
+        let [one, other] = [start(&callbacks).await, start(&callbacks).await];
+        let below = start(one.callbacks()).await;
+        for run in [below, one, other] {
+            run.end(json!(null)).await.unwrap();
+        }
+        let sizes: Vec<_> = trees.try_iter().map(|tree| tree.runs().len()).collect();
+        assert_eq!(sizes, [2, 1]);
+    }
+}
+
+/// A run that is not heard is passed over, and one whose end is not heard is kept by nobody.
+#[tokio::test]
+async fn what_is_not_heard_is_not_in_the_tree() {
+    let (send, trees) = mpsc::channel();
+    let gather = RunTrees::new(move |tree| send.send(tree).unwrap());
+    let except = Interests::TOOL | Interests::of(&[RetrieverEnd::INDEX, RetrieverError::INDEX]);
+    let gather = Arc::new(gather);
+    let callbacks = Callbacks::new().with(handler(gather.clone()).except(except));
+    let root = callbacks.chain_start(&AGENT, json!("root")).await.unwrap();
+    let tool = root.callbacks().tool_start(&SHELL, "ls").await.unwrap();
+    let inner = tool.callbacks().chain_start(&AGENT, json!("inner"));
+    let inner = inner.await.unwrap();
+    let search = inner.callbacks().retriever_start(&SHELL, "tea");
+    let search = search.await.unwrap();
+    search.end(Vec::new()).await.unwrap();
+    inner.end(json!(null)).await.unwrap();
+    tool.end(json!(null)).await.unwrap();
+    assert!(
+        trees.try_recv().is_err(),
+        "an inner run is no outermost one"
+    );
+    root.end(json!(null)).await.unwrap();
+    let tree = trees.try_recv().unwrap();
+    let inputs = tree.runs().iter().map(|run| (run.depth, run.input.clone()));
+    let expected = [(0, json!("root")), (1, json!("inner")), (2, json!("tea"))];
+    assert_eq!(inputs.collect::<Vec<_>>(), expected);
+    assert!(tree.runs()[2].ended_at.is_none());
+    assert_eq!(format!("{gather:?}"), "RunTrees { open: 0, .. }");
+}
+
+/// Names may come from a model, too.
+#[tokio::test]
+async fn a_name_makes_no_line_of_its_own() {
+    let screen = Screen::default();
+    let callbacks = Callbacks::new().with(StdoutHandler::to(screen.clone()));
+    let tool = callbacks
+        .tool_start(&SHELL, "ls")
+        .name("Read\n< Chain 1 ms");
+    tool.await.unwrap().end(json!(null)).await.unwrap();
+    let text = screen.text();
+    assert!(
+        text.lines().all(|line| !line.starts_with("< Chain")),
+        "{text}"
+    );
+    assert!(text.contains("Read\\u{a}< Chain"), "{text}");
+}
+
+/// A writer that panics is gone, too.
+#[tokio::test]
+async fn a_terminal_that_panics_is_an_error_once() {
+    struct Panics;
+
+    impl Write for Panics {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            panic!("no such screen")
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    let handler = handler(StdoutHandler::to(Panics)).named("terminal");
+    let callbacks = Callbacks::new().with(handler);
+    agent(&callbacks).await;
+    let report = callbacks.flush(std::time::Duration::from_secs(5)).await;
+    assert_eq!(report.handler("terminal").unwrap().failed, 1);
+}
+
 /// Trees can be deeper than any stack.
 #[tokio::test]
 async fn deep_trees_are_drawn() {
@@ -293,4 +418,20 @@ async fn deep_trees_are_drawn() {
     assert_eq!(tree.runs().last().unwrap().depth, 10_000);
     assert_eq!(tree.to_string().lines().count(), 10_001);
     assert!(screen.text().lines().all(|line| line.chars().count() < 250));
+}
+
+/// What they register is not what users know.
+#[tokio::test]
+async fn handlers_go_by_their_own_names() {
+    let callbacks = Callbacks::new()
+        .with(Usage::new())
+        .with(TokenBudget::new(1))
+        .with(Timeline::new("nowhere.html"));
+    let report = callbacks.flush(std::time::Duration::from_secs(5)).await;
+    let names = report.handlers.iter().map(|handler| &*handler.name);
+    let names = names.map(|name| name.rsplit("::").next().unwrap());
+    assert_eq!(
+        names.collect::<Vec<_>>(),
+        ["Usage", "TokenBudget", "Timeline"]
+    );
 }

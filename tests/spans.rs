@@ -228,6 +228,7 @@ async fn errors_are_events_in_the_span() {
     assert!(seen.events.starts_with("ERROR "), "{seen:?}");
     assert!(seen.events.contains("message=exit 1;"), "{seen:?}");
     assert!(seen.events.contains("kind=\"failed\";"), "{seen:?}");
+    assert!(seen.events.contains("type_name="), "{seen:?}");
     assert_eq!(seen.handles, 0);
     // What had arrived of an answer is told, too.
     let start = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]);

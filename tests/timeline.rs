@@ -9,7 +9,8 @@ use std::{env, fs, process};
 
 use callbacks::handlers::Timeline;
 use callbacks::{
-    Callbacks, LlmResult, Message, RunError, RunId, RunKind, Serialized, TokenUsage, handler,
+    Callbacks, EmitError, LlmResult, Message, RunError, RunId, RunKind, Serialized, TokenUsage,
+    handler,
 };
 use serde_json::{Value, json};
 
@@ -154,6 +155,65 @@ async fn a_page_that_cannot_be_written_is_counted() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_written_is_named() {
+    let path = env::temp_dir().join("no such directory").join("page.html");
+    let timeline = handler(Timeline::new(&path)).raise_errors();
+    let callbacks = Callbacks::new().with(timeline);
+    let tool = callbacks.tool_start(&SHELL, "ls").await.unwrap();
+    let EmitError::Raised { source, .. } = tool.end(&json!(null)).await.unwrap_err() else {
+        panic!("the handler raises")
+    };
+    assert!(source.to_string().contains("no such directory/page.html"));
+}
+
+/// The page holds prompts: it is not for all to read, unless somebody said so.
+#[cfg(unix)]
+#[tokio::test]
+async fn permissions_and_links_are_kept() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    let (page, link) = (Page::new("permissions"), Page::new("link"));
+    symlink(&page.0, &link.0).unwrap();
+    let mode = || fs::metadata(&page.0).unwrap().permissions().mode() & 0o777;
+    let run = async |path: &PathBuf| {
+        let callbacks = Callbacks::new().with(Timeline::new(path));
+        let tool = callbacks.tool_start(&SHELL, "ls").await.unwrap();
+        tool.end(&json!(null)).await.unwrap();
+    };
+    run(&page.0).await;
+    assert_eq!(mode(), 0o600);
+    fs::set_permissions(&page.0, fs::Permissions::from_mode(0o640)).unwrap();
+    run(&link.0).await;
+    assert_eq!(mode(), 0o640);
+    assert!(fs::symlink_metadata(&link.0).unwrap().is_symlink());
+    assert_eq!(page.trees().len(), 1);
+}
+
+/// Two who write the same page, and one who reads it: nobody finds half of one.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_is_whole_whenever_it_is_read() {
+    let page = Page::new("whole");
+    let writers = [(); 2].map(|()| {
+        let callbacks = Callbacks::new().with(handler(Timeline::new(&page.0)).raise_errors());
+        tokio::spawn(async move {
+            for _ in 0..100 {
+                let tool = callbacks.tool_start(&SHELL, "ls").await.unwrap();
+                tool.end(&json!("x".repeat(10_000))).await.unwrap();
+            }
+        })
+    });
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+        if let Ok(text) = fs::read_to_string(&page.0) {
+            assert!(text.ends_with("</script>\n"), "{} bytes", text.len());
+        }
+        tokio::task::yield_now().await;
+    }
+    for writer in writers {
+        writer.await.unwrap();
+    }
+}
+
+#[tokio::test]
 #[ignore = "needs `chromium`"]
 async fn a_browser_shows_it() {
     let page = Page::new("browser");
@@ -166,7 +226,7 @@ async fn a_browser_shows_it() {
     assert_eq!(dom.matches("class=\"run\"").count(), 2, "{dom}");
     assert_eq!(dom.matches("class=\"run failed\"").count(), 1, "{dom}");
     assert_eq!(dom.matches("<option").count(), 2, "{dom}");
-    assert!(dom.contains("class=\"bar tool error\""), "{dom}");
+    assert!(dom.contains("class=\"bar of-tool error\""), "{dom}");
     let (_, ticks) = dom.split_once("<path d=\"").unwrap();
     assert_eq!(ticks.split('"').next().unwrap().matches('M').count(), 3);
     assert!(
@@ -187,7 +247,19 @@ async fn a_browser_shows_it() {
     assert!(details.contains("failed: exit 1"), "{details}");
     assert!(details.contains("about to remove"), "{details}");
 
-    let dom = page.browse("search=NEEDLE");
-    assert!(dom.contains(">1 of 3 runs<"), "{dom}");
-    assert_eq!(dom.matches(" other\"").count(), 2, "{dom}");
+    // In an output, a tag, a note, and across what JSON escapes.
+    for search in [
+        "NEEDLE",
+        "prod",
+        "about%20to%20remove",
+        "onerror%3D%22document",
+    ] {
+        let dom = page.browse(&format!("search={search}"));
+        let found = if search.starts_with("onerror") { 2 } else { 1 };
+        assert!(
+            dom.contains(&format!(">{found} of 3 runs<")),
+            "{search}: {dom}"
+        );
+        assert_eq!(dom.matches(" other\"").count(), 3 - found, "{dom}");
+    }
 }

@@ -1,17 +1,19 @@
 //! How long an emission takes that waits for its handlers, while others are slow: a handler in the
-//! background, or a method of another run tree that blocks its thread.
+//! background, beside a quick one there, or a method of another run tree that blocks its thread.
 
 use std::env;
 use std::hint::black_box;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use callbacks::{Callbacks, LlmRun, OnFull, Queue, callback_handler, handler};
+use callbacks::{Callbacks, LlmRun, Queue, callback_handler, handler};
 use tokio::runtime::Builder;
+use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-const TOKENS: usize = 2_000;
+const TOKENS: usize = 10_000;
 
 fn main() {
     // Not in a test.
@@ -35,18 +37,28 @@ fn main() {
             };
             measure(&format!("{how}, alone"), &start(&to()).await).await;
 
-            let queue = Queue::bounded(16).on_full(OnFull::DropNewest);
-            let to_both = to().with(handler(Sleeps).background(queue));
-            let row = format!("{how}, beside one that sleeps for 100 ms");
+            // With room for all, so that each event is queued in both rows.
+            let queue = Queue::bounded(2 * TOKENS);
+            let to_both = to().with(handler(Told).background(queue));
+            let row = format!("{how}, with a quick one in the background");
             measure(&row, &start(&to_both).await).await;
 
+            let slept = Arc::new(AtomicUsize::new(0));
+            let sleeps = handler(Sleeps(Arc::downgrade(&slept))).background(queue);
+            let row = format!("{how}, with one that sleeps for 100 ms there");
+            measure(&row, &start(&to().with(sleeps)).await).await;
+            assert!(slept.load(Ordering::Relaxed) > 0);
+            drop(slept);
+
+            let (entered, is_stuck) = oneshot::channel();
             let (leave, stuck) = mpsc::channel();
-            let stuck = Callbacks::new().with(Stuck(stuck.into()));
-            let elsewhere = start(&stuck).await;
+            let stuck = Stuck(Some(entered).into(), stuck.into());
+            let elsewhere = start(&Callbacks::new().with(stuck)).await;
             let emission = tokio::spawn(async move {
                 let told = elsewhere.new_token("token").await;
                 told.expect("it is open");
             });
+            is_stuck.await.expect("it is called");
             let row = format!("{how}, while another run's method blocks");
             measure(&row, &start(&to()).await).await;
             leave.send(()).expect("it waits for that");
@@ -69,21 +81,34 @@ impl Told {
     }
 }
 
-struct Sleeps;
+/// Sleeps for as long as somebody counts how often.
+struct Sleeps(Weak<AtomicUsize>);
 
 #[callback_handler]
 impl Sleeps {
     fn on_llm_new_token(&self) {
-        thread::sleep(Duration::from_millis(100));
+        if let Some(count) = self.0.upgrade() {
+            count.fetch_add(1, Ordering::Relaxed);
+            thread::sleep(Duration::from_millis(100));
+        }
     }
 }
 
-struct Stuck(std::sync::Mutex<mpsc::Receiver<()>>);
+/// Tells that it is called, and waits.
+struct Stuck(
+    Mutex<Option<oneshot::Sender<()>>>,
+    Mutex<mpsc::Receiver<()>>,
+);
 
 #[callback_handler]
 impl Stuck {
     fn on_llm_new_token(&self) {
-        let leave = self.0.lock().expect("nobody panics");
+        let entered = self.0.lock().expect("nobody panics").take();
+        entered
+            .expect("it is called once")
+            .send(())
+            .expect("somebody waits");
+        let leave = self.1.lock().expect("nobody panics");
         leave.recv().expect("it is told to leave");
     }
 }

@@ -189,6 +189,11 @@ impl RunInfo {
         *self.0.id.get_or_init(RunId::next)
     }
 
+    /// Tells runs apart that are known at the same time. Ids do not: emitters give them.
+    pub(crate) fn address(&self) -> usize {
+        Arc::as_ptr(&self.0).addr()
+    }
+
     /// The run that this one was started in; `None` at the root.
     #[must_use]
     pub fn parent(&self) -> Option<&RunInfo> {

@@ -144,7 +144,8 @@ impl Otel {
             first_chunk: None,
             usage: callbacks::TokenUsage::new(),
         };
-        self.open().insert(run.id(), open);
+        let before = self.open().insert(run.id(), open);
+        drop(before);
     }
 
     fn end(&self, run: &Run<'_>, mut attributes: Vec<KeyValue>, error: Option<&RunError>) {
@@ -218,7 +219,11 @@ impl Otel {
     }
 
     fn on_llm_new_token(&self, run: &Run<'_>) {
-        self.open().chunk(run, &self.shared.clock);
+        if self.open().awaits_chunk(run.id()) {
+            // The clock is the user's, so it is not asked under the lock.
+            let now = (self.shared.clock)();
+            self.open().chunk(run, now);
+        }
     }
 
     fn on_llm_end(&self, response: &LlmResult, run: &Run<'_>) {

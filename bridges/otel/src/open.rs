@@ -36,8 +36,9 @@ impl OpenRuns {
         self.0.get(&run)
     }
 
-    pub(crate) fn insert(&mut self, run: RunId, open: OpenRun) {
-        self.0.insert(run, open);
+    /// Gives back what was there: its span ends when it is dropped, which is code of users.
+    pub(crate) fn insert(&mut self, run: RunId, open: OpenRun) -> Option<OpenRun> {
+        self.0.insert(run, open)
     }
 
     pub(crate) fn remove(&mut self, run: RunId) -> Option<OpenRun> {
@@ -49,12 +50,15 @@ impl OpenRuns {
     }
 
     /// A piece of the answer came. Only the first counts.
-    pub(crate) fn chunk(&mut self, run: &RunInfo, now: impl FnOnce() -> SystemTime) {
-        if let Some(open) = self.0.get_mut(&run.id())
-            && open.first_chunk.is_none()
-        {
-            open.first_chunk = Some(since(run.started_at(), now()));
+    pub(crate) fn chunk(&mut self, run: &RunInfo, now: SystemTime) {
+        if let Some(open) = self.0.get_mut(&run.id()) {
+            let time = since(run.started_at(), now);
+            open.first_chunk.get_or_insert(time);
         }
+    }
+
+    pub(crate) fn awaits_chunk(&self, run: RunId) -> bool {
+        self.get(run).is_some_and(|open| open.first_chunk.is_none())
     }
 
     /// What a model used is also used by the agents around it.

@@ -70,8 +70,7 @@ impl Rows for Table {
 }
 
 impl Table {
-    /// Prints one line. Times are the tenth percentile, for what is above it is other people's doing;
-    /// the ratio is the median of all rounds.
+    /// Prints one line. Times are the tenth percentile, for what is above it is other people's doing.
     ///
     /// Each side is prepared for what it is to do so many times, or for as many as take long enough.
     pub(crate) async fn prepared(
@@ -99,7 +98,7 @@ impl Table {
         };
         let ours = sorted(|(ours, _)| *ours)[ROUNDS / 10];
         let bare = sorted(|(_, bare)| *bare)[ROUNDS / 10];
-        let ratio = sorted(|(ours, bare)| ours / bare)[ROUNDS / 2];
+        let ratio = ours / bare;
         let at_most = Limit::of(self.limits, row, bare);
         let Row(name, handlers) = row;
         #[allow(clippy::cast_precision_loss, reason = "there are not so many")]

@@ -16,7 +16,7 @@ use tokio::task::{spawn_blocking, yield_now};
 use tokio::time::sleep;
 
 use crate::compare::Table;
-use crate::sides::{Plain, Row, Rows as _, TOKEN, new_token, run};
+use crate::sides::{BareAsync, Plain, Row, Rows as _, TOKEN, new_token, run};
 
 /// How many events there are in a burst, and for how many there is room.
 const BURST: u32 = 64;
@@ -61,12 +61,7 @@ impl Suspended {
 }
 
 #[async_trait]
-trait BareSuspended {
-    async fn on_token(&self, token: &str);
-}
-
-#[async_trait]
-impl BareSuspended for Suspended {
+impl BareAsync for Suspended {
     async fn on_token(&self, token: &str) {
         black_box(token);
         yield_now().await;

@@ -153,7 +153,7 @@ impl Asynchronous {
 }
 
 #[async_trait]
-trait BareAsync {
+pub(crate) trait BareAsync {
     async fn on_token(&self, token: &str);
 }
 

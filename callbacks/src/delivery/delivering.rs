@@ -162,7 +162,7 @@ fn let_go(mut held: Vec<Held>, here: usize) {
 pub(super) struct Full(Vec<Arc<Semaphore>>);
 
 /// Numbers and queues an event, and calls the inline handlers. `None` if the run is closed.
-pub(super) fn reach<S: EventSet>(
+fn reach<S: EventSet>(
     route: &Route<S>,
     place: &Place<'_>,
     event: &S::Ref<'_>,
@@ -201,7 +201,7 @@ pub(super) fn reach_inline<S: EventSet>(
 
 /// The same for an event that is queued for somebody, if there is room.
 #[inline(never)]
-fn reach_queues<S: EventSet>(
+pub(super) fn reach_queues<S: EventSet>(
     route: &Route<S>,
     place: &Place<'_>,
     event: &S::Ref<'_>,

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use super::call::{Aftermath, Calls, poll_all};
 use super::callback;
-use super::delivering::{Prepared, deliver, reach, reach_inline, rest};
+use super::delivering::{Prepared, deliver, reach_inline, reach_queues, rest};
 use super::dispatcher::Route;
 use super::perhaps::Perhaps;
 use super::put_off::put_off;
@@ -109,7 +109,7 @@ fn begin_queued<'a, 'e: 'a, S: EventSet>(
     cx: &mut Context<'_>,
 ) -> Option<Rest<'a>> {
     let mut prepared = Prepared::default();
-    let mut reached = match reach(route, &place, view, &mut prepared) {
+    let mut reached = match reach_queues(route, &place, view, &mut prepared) {
         Ok(Some(reached)) => reached,
         Ok(None) => return Some(closed()),
         Err(_full) => return Some(emit_in_turn(route, place, view)),

@@ -21,7 +21,8 @@ use super::workers;
 /// How long a thread stays that has nothing to do: longer than a model takes for a token.
 const LINGER: Duration = Duration::from_millis(200);
 
-/// How long lanes wait for workers that are busy: as long as it takes to start some threads.
+/// How long lanes wait for workers that are busy. To start a thread takes a third of it; the timers of
+/// systems are not much finer.
 const MOMENT: Duration = Duration::from_micros(100);
 
 pub(super) struct Pool {
@@ -173,11 +174,9 @@ impl Pool {
             } else {
                 self.look_after(state);
             }
-            let again = lane.run();
+            let again = lane.run().then_some(lane);
             state = lock(&self.state);
-            if again {
-                state.ready.push_back(lane);
-            }
+            state.ready.extend(again);
         }
         state
     }
@@ -218,11 +217,12 @@ impl Pool {
         }
     }
 
-    /// Makes the workers that are busy twice as many, with this thread, which is one now.
+    /// Makes the workers that are busy four times as many, with this thread, which is one now.
     fn grow<'s>(&'static self, mut state: MutexGuard<'s, State>) -> MutexGuard<'s, State> {
         let others = state.ready.len() - 1;
         let free = self.most - state.threads;
-        let more = state.busy().saturating_sub(2).min(others).min(free);
+        let stuck = state.busy().saturating_sub(1);
+        let more = (3 * stuck).saturating_sub(1).min(others).min(free);
         state.threads += more;
         drop(state);
         (0..more).for_each(|_| self.start(Role::Works));

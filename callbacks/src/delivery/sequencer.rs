@@ -113,10 +113,10 @@ impl Sequencer {
     pub(super) fn enqueue(
         &self,
         closed: Option<&AtomicBool>,
-        count: usize,
+        capacity: usize,
         fill: impl FnOnce(&mut Queues<'_>),
     ) -> Option<(u64, Vec<Held>)> {
-        let held = Vec::with_capacity(count);
+        let held = Vec::with_capacity(capacity);
         let lanes = &mut lock(&self.lanes);
         let seq = self.number(closed)?;
         let mut queues = Queues { lanes, seq, held };

@@ -135,6 +135,14 @@ impl<S: EventSet, D: Deliver<S>> Registered<S, D> {
     }
 }
 
+impl<S: EventSet, D> Registered<S, D> {
+    /// Goes by the name of this type, and not by that of what is called.
+    pub(crate) fn named_after<T>(mut self) -> Self {
+        self.options.name = Some(std::any::type_name::<T>().into());
+        self
+    }
+}
+
 impl<S: EventSet, D> fmt::Debug for Registered<S, D> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registered")

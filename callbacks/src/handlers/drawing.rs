@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::Duration;
 
-use super::console::{Style, harmless, styled};
+use super::console::{Style, in_line, styled};
 use super::run_tree::{RunTree, TracedRun};
 use crate::payload::TokenUsage;
 
@@ -73,7 +73,7 @@ fn in_depth(runs: &[TracedRun]) -> Vec<usize> {
 }
 
 fn line(run: &TracedRun, colours: bool) -> String {
-    let name = styled(&harmless(run.info.name()), Style::Name, colours);
+    let name = styled(&in_line(run.info.name()), Style::Name, colours);
     let mut line = format!("{name} ({})", run.info.kind());
     let facts = facts(run);
     if !facts.is_empty() {
@@ -82,7 +82,7 @@ fn line(run: &TracedRun, colours: bool) -> String {
     }
     if let Some(error) = &run.error {
         let error = format!("{}: {}", error.kind, first_line(&error.message));
-        let error = styled(&harmless(&error), Style::Error, colours);
+        let error = styled(&in_line(&error), Style::Error, colours);
         let _ = write!(line, ", {error}");
     }
     line

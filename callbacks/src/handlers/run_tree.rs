@@ -1,12 +1,13 @@
 //! What was heard of a run tree, as data.
 
 use std::collections::HashMap;
+use std::iter::successors;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
 use crate::payload::{LlmResult, RunError, TokenUsage};
-use crate::{Run, RunId, RunInfo};
+use crate::{Run, RunInfo};
 
 /// A run tree that is over. [`RunTrees`](super::RunTrees) hands one out when the outermost run ends.
 ///
@@ -42,8 +43,7 @@ pub struct TracedRun {
     pub tokens: Vec<SystemTime>,
     /// What was said in it: texts, retries, what an agent decided, custom events.
     pub notes: Vec<Note>,
-    /// When it ended. `None` if that was not heard, which a handler that is registered for a run tree
-    /// as a whole always hears.
+    /// When it ended; `None` if that was not heard.
     pub ended_at: Option<SystemTime>,
 }
 
@@ -94,29 +94,32 @@ impl TracedRun {
 /// Run trees that are not over.
 #[derive(Debug, Default)]
 pub(super) struct Growing {
-    /// By the id of the outermost run.
-    trees: HashMap<RunId, RunTree>,
-    /// Where the open runs are.
-    open: HashMap<RunId, Place>,
+    trees: HashMap<TreeKey, RunTree>,
+    /// Where the open runs are, by the address of what is known of them: the tree holds that.
+    open: HashMap<usize, Place>,
+    begun: TreeKey,
 }
+
+type TreeKey = u64;
 
 #[derive(Clone, Copy, Debug)]
 struct Place {
-    tree: RunId,
+    tree: TreeKey,
     at: usize,
 }
 
 impl Growing {
+    /// Below the nearest run around it that was heard.
     pub(super) fn start(&mut self, run: &Run<'_>, input: Value) {
-        let above = run.parent_id().and_then(|parent| self.open.get(&parent));
+        let mut around = successors(run.parent(), |run| run.parent());
+        let above = around.find_map(|run| self.open.get(&run.address()));
         let above = above.copied();
-        let id = run.id();
-        let tree = above.map_or(id, |above| above.tree);
-        let runs = &mut self
-            .trees
-            .entry(tree)
-            .or_insert(RunTree { runs: Vec::new() })
-            .runs;
+        let tree = above.map_or(self.begun, |above| above.tree);
+        if above.is_none() {
+            self.begun += 1;
+        }
+        let empty = || RunTree { runs: Vec::new() };
+        let runs = &mut self.trees.entry(tree).or_insert_with(empty).runs;
         let parent = above.map(|above| above.at);
         let depth = parent.and_then(|parent| runs.get(parent));
         runs.push(TracedRun {
@@ -132,12 +135,17 @@ impl Growing {
             ended_at: None,
         });
         let at = runs.len() - 1;
-        self.open.insert(id, Place { tree, at });
+        self.open.insert(run.address(), Place { tree, at });
     }
 
-    /// A run that was heard to start, and how deep it is.
+    /// How many runs are open.
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
+    }
+
+    /// A run that was heard to start.
     pub(super) fn run(&mut self, run: &Run<'_>) -> Option<&mut TracedRun> {
-        let Place { tree, at } = self.open.get(&run.id())?;
+        let Place { tree, at } = self.open.get(&run.address())?;
         self.trees.get_mut(tree)?.runs.get_mut(*at)
     }
 
@@ -172,13 +180,14 @@ impl Growing {
         ended.output = output;
         ended.error = error.cloned();
         ended.ended_at.get_or_insert_with(SystemTime::now);
-        let Place { tree, at } = self.open.remove(&run.id())?;
+        let Place { tree, at } = self.open.remove(&run.address())?;
         if at > 0 {
             return None;
         }
         let tree = self.trees.remove(&tree)?;
+        // Those whose ends were not heard.
         for run in &tree.runs {
-            self.open.remove(&run.info.id());
+            self.open.remove(&run.info.address());
         }
         Some(tree)
     }

@@ -17,7 +17,9 @@ use crate::{IntoOutcome, Outcome, Run, callback_handler};
 /// over: for a page, a database, a test.
 ///
 /// The function is called where the terminal event is delivered, by default on a lane, and run trees can
-/// be over at the same time.
+/// be over at the same time. A run that is not heard, for example because of
+/// [`except`](crate::Configured::except), is not in the tree; what ran in it is below the run around it. All
+/// that was heard is kept until the outermost run is over.
 ///
 /// ```
 /// use std::sync::mpsc;
@@ -57,6 +59,14 @@ impl RunTrees {
         }
     }
 
+    fn start(&self, run: &Run<'_>, input: Value) {
+        lock(&self.growing).start(run, input);
+    }
+
+    fn note(&self, run: &Run<'_>, text: String) {
+        lock(&self.growing).note(run, text);
+    }
+
     fn end(&self, run: &Run<'_>, output: Value, error: Option<&RunError>) -> Outcome {
         let over = lock(&self.growing).end(run, output, error);
         over.map_or(Ok(()), |tree| (self.then)(tree))
@@ -83,11 +93,11 @@ pub(super) fn retry(state: &RetryState) -> String {
 #[callback_handler(events = crate::events)]
 impl RunTrees {
     fn on_llm_start(&self, prompts: &[String], run: &Run<'_>) {
-        lock(&self.growing).start(run, json(prompts));
+        self.start(run, json(prompts));
     }
 
     fn on_chat_model_start(&self, messages: &[Vec<Message>], run: &Run<'_>) {
-        lock(&self.growing).start(run, json(messages));
+        self.start(run, json(messages));
     }
 
     fn on_llm_new_token(&self, run: &Run<'_>) {
@@ -112,7 +122,7 @@ impl RunTrees {
     }
 
     fn on_chain_start(&self, inputs: &Value, run: &Run<'_>) {
-        lock(&self.growing).start(run, inputs.clone());
+        self.start(run, inputs.clone());
     }
 
     fn on_chain_end(&self, outputs: &Value, run: &Run<'_>) -> Outcome {
@@ -124,7 +134,7 @@ impl RunTrees {
     }
 
     fn on_tool_start(&self, input: &str, inputs: Option<&Value>, run: &Run<'_>) {
-        lock(&self.growing).start(run, tool_input(input, inputs));
+        self.start(run, tool_input(input, inputs));
     }
 
     fn on_tool_end(&self, output: &Value, run: &Run<'_>) -> Outcome {
@@ -136,7 +146,7 @@ impl RunTrees {
     }
 
     fn on_retriever_start(&self, query: &str, run: &Run<'_>) {
-        lock(&self.growing).start(run, query.into());
+        self.start(run, query.into());
     }
 
     fn on_retriever_end(&self, documents: &[Document], run: &Run<'_>) -> Outcome {
@@ -148,28 +158,30 @@ impl RunTrees {
     }
 
     fn on_agent_action(&self, action: &AgentAction, run: &Run<'_>) {
-        lock(&self.growing).note(run, format!("{}: {}", action.tool, action.tool_input));
+        self.note(run, format!("{}: {}", action.tool, action.tool_input));
     }
 
     fn on_agent_finish(&self, finish: &AgentFinish, run: &Run<'_>) {
-        lock(&self.growing).note(run, format!("finish: {}", finish.return_values));
+        self.note(run, format!("finish: {}", finish.return_values));
     }
 
     fn on_text(&self, text: &str, run: &Run<'_>) {
-        lock(&self.growing).note(run, text.to_owned());
+        self.note(run, text.to_owned());
     }
 
     fn on_retry(&self, retry_state: &RetryState, run: &Run<'_>) {
-        lock(&self.growing).note(run, retry(retry_state));
+        self.note(run, retry(retry_state));
     }
 
     fn on_custom_event(&self, name: &str, data: &Value, run: &Run<'_>) {
-        lock(&self.growing).note(run, format!("{name}: {data}"));
+        self.note(run, format!("{name}: {data}"));
     }
 }
 
 impl fmt::Debug for RunTrees {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RunTrees").finish_non_exhaustive()
+        f.debug_struct("RunTrees")
+            .field("open", &lock(&self.growing).open())
+            .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::iter::successors;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -51,9 +52,17 @@ use crate::{Run, RunId, RunInfo, callback_handler};
 /// ```
 #[derive(Default)]
 pub struct Spans {
-    // Behind an `Arc`, for to clone or drop a span calls the subscriber: not under a lock.
-    open: Mutex<HashMap<RunId, Arc<Span>>>,
+    open: Mutex<HashMap<RunId, Open>>,
     content: bool,
+}
+
+/// The span of an open run. Behind an `Arc`, for to clone or drop a span calls the subscriber, which is not
+/// done under a lock.
+struct Open {
+    span: Arc<Span>,
+    /// What runs in it is in this span: in its own, or if a filter did not want that, in the next one
+    /// around.
+    around: Option<Arc<Span>>,
 }
 
 impl Spans {
@@ -73,7 +82,7 @@ impl Spans {
 
     fn start(&self, run: &Run<'_>, params: Option<&ModelParams>, input: impl FnOnce() -> Value) {
         let around = self.around(run.info());
-        let parent = around.and_then(|span| span.id());
+        let parent = around.as_ref().and_then(|span| span.id());
         let parent = parent.or_else(|| Span::current().id());
         let span = tracing::info_span!(
             target: "callbacks",
@@ -93,24 +102,22 @@ impl Spans {
             output = Empty,
         );
         self.show(&span, "input", input);
-        let before = lock(&self.open).insert(run.id(), Arc::new(span));
+        let span = Arc::new(span);
+        let around = if span.is_disabled() {
+            around
+        } else {
+            Some(span.clone())
+        };
+        let before = lock(&self.open).insert(run.id(), Open { span, around });
         // An id that the emitter gave to two runs at once.
         drop(before);
     }
 
-    /// The span of the nearest run around it that has one: a handler may not have heard of the others, and
-    /// a filter may not have wanted them.
+    /// The span around a run. The handler may not have heard of all runs around it.
     fn around(&self, run: &RunInfo) -> Option<Arc<Span>> {
         let open = lock(&self.open);
-        let mut around = run.parent();
-        while let Some(run) = around {
-            let span = open.get(&run.id()).filter(|span| !span.is_disabled());
-            if let Some(span) = span {
-                return Some(Arc::clone(span));
-            }
-            around = run.parent();
-        }
-        None
+        let mut around = successors(run.parent(), |run| run.parent());
+        around.find_map(|run| open.get(&run.id()))?.around.clone()
     }
 
     fn show(&self, span: &Span, field: &str, content: impl FnOnce() -> Value) {
@@ -120,7 +127,8 @@ impl Spans {
     }
 
     fn close(&self, run: &Run<'_>) -> Option<Arc<Span>> {
-        lock(&self.open).remove(&run.id())
+        let closed = lock(&self.open).remove(&run.id());
+        closed.map(|open| open.span)
     }
 
     fn end(&self, run: &Run<'_>, output: impl FnOnce() -> Value) {

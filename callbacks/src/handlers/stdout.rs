@@ -1,14 +1,14 @@
 //! What happens, on the terminal.
 
-use std::fmt::{self, Display};
+use std::fmt::{self, Display, Write as _};
 use std::io::{self, Write};
 use std::sync::Mutex;
 
 use serde_json::Value;
 
-use super::console::{Console, Style, harmless, shows_colours, styled};
+use super::console::{Console, Style, harmless, in_line, shows_colours, styled};
 use super::drawing::{draw, facts};
-use super::run_tree::{Growing, RunTree};
+use super::run_tree::Growing;
 use super::run_trees::retry;
 use crate::delivery::lock;
 use crate::payload::{
@@ -22,9 +22,10 @@ const SHOWN: usize = 1_000;
 /// Writes what happens to standard output, indented as the runs are nested; and when an outermost run
 /// is over, the tree of its runs, with how long each took, the tokens it used and its error.
 ///
-/// There are colours if standard output is a terminal, unless `NO_COLOR` is set. What prompts and
-/// answers hold of control characters is escaped. Where standard output is gone, that is an error
-/// once; then it is silent.
+/// There are colours if standard output is a terminal, unless `NO_COLOR` is set to something, or `TERM` to
+/// `dumb`. What prompts, answers and names hold of control characters is escaped. Where standard output is
+/// gone, that is an error once; then it is silent, and what is not shown is not counted. What is shown of a run
+/// at the end is kept until its outermost run is over.
 ///
 /// ```
 /// use callbacks::handlers::StdoutHandler;
@@ -100,7 +101,7 @@ impl StdoutHandler {
             growing.start(run, Value::Null);
             growing.run(run).map_or(0, |run| run.depth)
         };
-        let name = styled(&harmless(run.name()), Style::Name, self.colours);
+        let name = styled(&in_line(run.name()), Style::Name, self.colours);
         let mut text = Indented::new(depth);
         text.line(&format!("> {name} ({})", run.kind()));
         self.write(text, shown, Style::Plain)
@@ -125,7 +126,7 @@ impl StdoutHandler {
             (ended, growing.end(run, Value::Null, error))
         };
         let (depth, facts) = ended.unwrap_or_default();
-        let name = styled(&harmless(run.name()), Style::Name, self.colours);
+        let name = styled(&in_line(run.name()), Style::Name, self.colours);
         let facts = styled(&facts, Style::Faint, self.colours);
         let (mark, style) = match error {
             Some(_) => ("!", Style::Error),
@@ -133,13 +134,12 @@ impl StdoutHandler {
         };
         let mut text = Indented::new(depth);
         text.line(format!("{mark} {name} {facts}").trim_end());
-        self.write(text, shown, style)?;
-        over.map_or(Ok(()), |tree| self.summary(&tree))
-    }
-
-    fn summary(&self, tree: &RunTree) -> io::Result<()> {
-        let drawing = draw(tree, self.colours);
-        lock(&self.console).write(&format!("\n{drawing}\n"))
+        let mut text = self.with_payload(text, shown, style);
+        if let Some(tree) = over {
+            let drawing = draw(&tree, self.colours);
+            let _ = write!(text, "\n{drawing}\n");
+        }
+        lock(&self.console).write(&text)
     }
 
     fn note(&self, run: &Run<'_>, what: impl Display) -> io::Result<()> {
@@ -147,20 +147,24 @@ impl StdoutHandler {
         self.write(Indented::new(depth), &what.to_string(), Style::Faint)
     }
 
-    /// Writes the text, and a payload below it.
-    fn write(&self, mut text: Indented, payload: &str, style: Style) -> io::Result<()> {
-        let payload = harmless(payload);
+    fn write(&self, text: Indented, payload: &str, style: Style) -> io::Result<()> {
+        let text = self.with_payload(text, payload, style);
+        lock(&self.console).write(&text)
+    }
+
+    /// The text, and a payload below it.
+    fn with_payload(&self, mut text: Indented, payload: &str, style: Style) -> String {
         let end = payload.char_indices().nth(self.shown).map(|(end, _)| end);
         let (shown, rest) = payload.split_at(end.unwrap_or(payload.len()));
         text.depth += 2;
-        for line in shown.lines() {
+        for line in harmless(shown).lines() {
             text.line(&styled(line, style, self.colours));
         }
         if !rest.is_empty() {
-            let more = format!("… and {} characters more", rest.chars().count());
+            let more = format!("… and {} more characters", rest.chars().count());
             text.line(&styled(&more, Style::Faint, self.colours));
         }
-        lock(&self.console).write(&text.text)
+        text.text
     }
 }
 
@@ -215,7 +219,11 @@ impl StdoutHandler {
     }
 
     fn on_llm_new_token(&self, run: &Run<'_>) {
-        lock(&self.growing).token(run);
+        let mut growing = lock(&self.growing);
+        // The first is all that is shown.
+        if growing.run(run).is_some_and(|run| run.tokens.is_empty()) {
+            growing.token(run);
+        }
     }
 
     fn on_llm_end(&self, response: &LlmResult, run: &Run<'_>) -> io::Result<()> {

@@ -13,7 +13,8 @@ use crate::{Decision, Handler, Registered, callback_handler, events};
 /// [`EmitError::Stopped`](crate::EmitError::Stopped) that says what is spent and what the limit is. What is
 /// spent is what calls report as they end; what had arrived of a call that failed counts, too. Of a
 /// provider's total and the sum of what was read and written, the greater counts. **A call that reports
-/// nothing counts nothing**: where a provider does not send usage, the limit is never reached.
+/// nothing counts nothing**: where a provider does not send usage, the limit is never reached. A call that
+/// another handler [answered](crate::Decision::Answer) counts what that says.
 ///
 /// It is a limit for what begins, and **may be overshot**: by the call that reaches it, and by all that are
 /// under way by then. [`with_max_tokens`](crate::ModelParams::with_max_tokens) bounds each of them.
@@ -84,7 +85,7 @@ impl Handler<events::Events> for TokenBudget {
     type Delivery = Spending;
 
     fn register(self) -> Registered<events::Events, Spending> {
-        Registered::new(self.0)
+        Registered::new(self.0).named_after::<Self>()
     }
 }
 

@@ -49,8 +49,8 @@ use crate::{Handler, Registered, Run, callback_handler, events};
 /// - A call that ends with an error is a call, and a [failed](ModelUsage::failed) one. What had arrived of
 ///   its answer counts, as far as that says what it took.
 /// - A call that a handler [stopped](crate::Decision::Stop) never reached a model, and is none. One that a
-///   handler [answered](crate::Decision::Answer) counts like the answer of a model: leave its
-///   `token_usage` empty.
+///   handler [answered](crate::Decision::Answer) counts like the answer of a model: have it say that it took
+///   0 tokens in and 0 out.
 /// - A number that a provider did not send is `None`, and stays it until one is sent: it is not 0. The
 ///   calls of which not all is known are in [`unreported`](ModelUsage::unreported).
 /// - A batch is one run for each conversation, and so many calls.
@@ -127,7 +127,7 @@ impl Handler<events::Events> for Usage {
     type Delivery = Counts;
 
     fn register(self) -> Registered<events::Events, Counts> {
-        Registered::new(self.0)
+        Registered::new(self.0).named_after::<Self>()
     }
 }
 

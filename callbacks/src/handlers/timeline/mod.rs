@@ -1,9 +1,9 @@
 //! Run trees as a page for a browser.
 
+mod file;
+
 use std::collections::VecDeque;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use super::run_tree::{RunTree, TracedRun};
 use super::run_trees::{RunTrees, json};
 use crate::delivery::lock;
 use crate::events::Events;
-use crate::{Handler, Registered};
+use crate::{BoxError, Handler, Registered};
 
 /// The page, but for the trees.
 const PAGE: &str = include_str!("page.html");
@@ -25,8 +25,10 @@ const KEPT: usize = 20;
 /// token, errors in red, a search, and inputs and outputs at a click.
 ///
 /// The page is one file that needs no network and works from disk. It is written anew whenever an outermost
-/// run is over, with the newest 20 of them. What prompts and answers say is shown as text and is
-/// never HTML. It holds them all: it is for whoever may read the prompts.
+/// run is over, with the newest 20 of them: where they hold much, register it
+/// [`background`](crate::Configured::background), and nobody waits for that. What prompts and answers say is
+/// shown as text and is never HTML. It holds them all, so on Unix only its owner may read a page that
+/// is new; one that is there already keeps its permissions.
 ///
 /// ```
 /// use callbacks::handlers::Timeline;
@@ -49,7 +51,7 @@ const KEPT: usize = 20;
 /// ```
 ///
 /// A file that cannot be written is an error of the handler, each time: it is logged, counted, and the
-/// runs go on.
+/// runs go on. The next page has what that one would have had.
 #[derive(Debug)]
 pub struct Timeline(RunTrees);
 
@@ -59,12 +61,19 @@ impl Timeline {
     pub fn new(path: impl Into<PathBuf>) -> Self {
         let (path, kept) = (path.into(), Mutex::new(VecDeque::new()));
         Self(RunTrees::new(move |tree: RunTree| {
+            let data = escaped(&data(&tree));
             let mut kept = lock(&kept);
-            kept.push_back(data(&tree));
+            kept.push_back(data);
             if kept.len() > KEPT {
                 kept.pop_front();
             }
-            replace(&path, &page(kept.make_contiguous()))
+            let trees: Vec<_> = kept.iter().map(String::as_str).collect();
+            let page = PAGE.replace("/*trees*/", &format!("[{}]", trees.join(",")));
+            let replaced = file::replace(&path, page.as_bytes());
+            replaced.map_err(|error| {
+                let error = format!("cannot write {}: {error}", path.display());
+                BoxError::from(error)
+            })
         }))
     }
 }
@@ -73,24 +82,13 @@ impl Handler<Events> for Timeline {
     type Delivery = RunTrees;
 
     fn register(self) -> Registered<Events, Self::Delivery> {
-        self.0.register()
+        self.0.register().named_after::<Self>()
     }
 }
 
-/// A page with these trees.
-fn page(trees: &[Value]) -> String {
-    let trees = Value::from(trees).to_string();
-    // So that nothing in it ends the script, or begins a comment.
-    let trees = trees.replace('<', "\\u003c");
-    PAGE.replace("/*trees*/", &trees)
-}
-
-/// Writes the file, such that whoever reads it never finds half of it.
-fn replace(path: &Path, page: &str) -> io::Result<()> {
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
-    fs::write(&beside, page)?;
-    fs::rename(&beside, path)
+/// As it can be in a script: nothing in it ends that, or begins a comment.
+fn escaped(data: &Value) -> String {
+    data.to_string().replace('<', "\\u003c")
 }
 
 /// What the page is told of a tree: times in milliseconds, from its start on.
@@ -117,7 +115,7 @@ fn run_data(run: &TracedRun, from: SystemTime) -> Value {
         "tags": info.tags(),
         "metadata": info.metadata(),
         "start": since(info.started_at()),
-        "end": since(run.ended_at.unwrap_or(info.started_at())),
+        "end": since(info.started_at()) + millis(run.duration().unwrap_or_default()),
         "input": run.input,
         "output": run.output,
         "error": json(&run.error),

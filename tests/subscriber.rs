@@ -1,0 +1,148 @@
+//! No code of users runs under the lock of a run tree, and what a subscriber does where a span is copied or
+//! dropped is code of users, too: here it emits in the same tree.
+
+use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use callbacks::{Callbacks, ChainRun, OnFull, Queue, Serialized, callback_handler, handler};
+use futures_util::FutureExt;
+use serde_json::Value;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Dispatch, Event, Metadata, Subscriber};
+use tracing_core::span::Current;
+
+static CHAIN: Serialized = Serialized::new("Chain");
+
+/// Emits in the run whenever a span is copied or dropped.
+#[derive(Default)]
+struct Emits {
+    run: OnceLock<Arc<ChainRun>>,
+    times: AtomicUsize,
+}
+
+thread_local! {
+    /// Whether this is the thread that emits, and not inside of this subscriber already.
+    static WATCHED: Cell<bool> = const { Cell::new(false) };
+    static SPAN: Cell<Option<&'static Metadata<'static>>> = const { Cell::new(None) };
+}
+
+impl Emits {
+    fn emit(&self) {
+        if !WATCHED.replace(false) {
+            return;
+        }
+        if let Some(run) = self.run.get() {
+            self.times.fetch_add(1, Ordering::SeqCst);
+            // Only that it goes on is asked for; it may wait for its handler.
+            let _ = run.text("from the subscriber").now_or_never();
+        }
+        WATCHED.set(true);
+    }
+}
+
+impl Subscriber for Emits {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn new_span(&self, span: &Attributes<'_>) -> Id {
+        SPAN.set(Some(span.metadata()));
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, _: &Event<'_>) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+
+    fn clone_span(&self, id: &Id) -> Id {
+        self.emit();
+        id.clone()
+    }
+
+    fn try_close(&self, _: Id) -> bool {
+        self.emit();
+        false
+    }
+
+    fn current_span(&self) -> Current {
+        match SPAN.get() {
+            Some(metadata) => Current::new(Id::from_u64(1), metadata),
+            None => Current::none(),
+        }
+    }
+}
+
+struct Hears;
+
+#[callback_handler]
+impl Hears {
+    fn on_text(&self) {}
+}
+
+/// Emits a few events to these handlers, in a span of such a subscriber.
+fn emit_to(callbacks: impl FnOnce(Callbacks) -> Callbacks + Send + 'static) {
+    let (done, is_done) = mpsc::channel();
+    // Who stands still does not come to an end.
+    thread::spawn(move || {
+        let emits = Arc::new(Emits::default());
+        let subscriber = Dispatch::from(emits.clone() as Arc<dyn Subscriber + Send + Sync>);
+        tracing::dispatcher::with_default(&subscriber, || {
+            let _span = tracing::info_span!("around");
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let callbacks = callbacks(Callbacks::new());
+                let run = callbacks.chain_start(&CHAIN, Value::Null);
+                let run = Arc::new(run.await.unwrap());
+                let _ = emits.run.set(run.clone());
+                WATCHED.set(true);
+                for _ in 0..4 {
+                    run.text("text").await.unwrap();
+                }
+                WATCHED.set(false);
+            });
+            assert!(emits.times.load(Ordering::SeqCst) > 0);
+            done.send(()).unwrap();
+        });
+    });
+    let ended = is_done.recv_timeout(Duration::from_secs(30));
+    ended.expect("an emission stands still");
+}
+
+#[test]
+fn on_a_lane() {
+    emit_to(|callbacks| callbacks.with(Hears));
+}
+
+#[test]
+fn in_the_background() {
+    emit_to(|callbacks| callbacks.with(handler(Hears).background(Queue::bounded(64))));
+}
+
+#[test]
+fn where_there_is_no_room() {
+    emit_to(|callbacks| {
+        let queue = Queue::bounded(1).on_full(OnFull::DropNewest);
+        callbacks.with(handler(Hears).background(queue))
+    });
+}
+
+#[test]
+fn in_a_record() {
+    emit_to(|callbacks| {
+        let (callbacks, records) = callbacks.record(Queue::bounded(256));
+        // Kept, for a stream that is dropped is not written to.
+        std::mem::forget(records);
+        callbacks
+    });
+}
