@@ -34,7 +34,7 @@ const LIMITS: [Limit; 19] = [
     // Nothing is promised: less than a microsecond for each beside the change of threads.
     Limit::new("lanes, beside one `spawn_blocking`", 0.0, 1000.0, 1.0),
     Limit::new("background, a burst of 64", 0.0, 0.0, 3.0),
-    Limit::new("background, after 1 ms", 0.0, 0.0, 1.2),
+    Limit::new("background, after 20 µs", 0.0, 0.0, 1.2),
 ];
 
 fn main() {

@@ -2,12 +2,12 @@
 //! that only the ratio to the counterpart says something.
 
 use std::cell::{Cell, RefCell};
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use callbacks::{Callbacks, LlmResult, Queue, callback_handler, handler};
@@ -23,12 +23,12 @@ const BURST: u32 = 64;
 const ROOM: usize = 1024;
 
 pub(crate) async fn rows(to: &mut Table) {
-    for n in [1, 8] {
+    for n in [1, 8, 64] {
         let ours = new_token(n, |to| to.with(Suspended)).await;
         let slowest = async || Suspended.on_token(TOKEN).await;
         to.row(Row("async, suspended once", n), ours, slowest).await;
     }
-    for n in [1, 8] {
+    for n in [1, 8, 64] {
         let with = |to: &Callbacks| to.with(Ends);
         ends(to, Row("terminal event, async", n), with, async |result| {
             for _ in 0..n {
@@ -44,7 +44,7 @@ pub(crate) async fn rows(to: &mut Table) {
     })
     .await;
     lanes(to, &worker).await;
-    for n in [1, 8] {
+    for n in [1, 8, 64] {
         background(to, n).await;
     }
 }
@@ -132,6 +132,14 @@ async fn gap(_: u32) {
     sleep(Duration::from_millis(1)).await;
 }
 
+/// As long as a fast model takes for a token.
+async fn short_gap(_: u32) {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_micros(20) {
+        spin_loop();
+    }
+}
+
 /// A thread that answers what it is sent.
 type Worker = mpsc::Sender<(String, oneshot::Sender<()>)>;
 
@@ -213,8 +221,9 @@ async fn background(to: &mut Table, n: usize) {
     let row = Row("background, a burst of 64", n);
     to.prepared(row, Some(BURST), (settled, emit), (empty, send))
         .await;
-    let row = Row("background, after 1 ms", n);
-    to.prepared(row, Some(1), (gap, emit), (gap, send)).await;
+    let row = Row("background, after 20 µs", n);
+    to.prepared(row, Some(1), (short_gap, emit), (short_gap, send))
+        .await;
 }
 
 fn consumer(received: Arc<AtomicU64>) -> bounded::Sender<Arc<String>> {

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | while a worker is idle | that one, which was woken for the first of them |
 //! | while all workers are busy | whoever is done first; until then the watcher looks at them |
+//! | while the watcher is alone | the watcher |
 //! | for longer than a moment | the watcher, and more with it; another one watches |
 //!
 //! Threads leave when there is nothing to do: at most one stays that is idle, and one that watches.
@@ -29,10 +30,8 @@ pub(super) struct Pool {
     /// How many threads there are at most.
     most: usize,
     state: Mutex<State>,
-    /// For the idle worker.
-    ready: Condvar,
-    /// For the watcher.
-    watch: Condvar,
+    wake_worker: Condvar,
+    wake_watcher: Condvar,
 }
 
 struct State {
@@ -72,8 +71,8 @@ impl Pool {
         Self {
             most,
             state: Mutex::new(state),
-            ready: Condvar::new(),
-            watch: Condvar::new(),
+            wake_worker: Condvar::new(),
+            wake_watcher: Condvar::new(),
         }
     }
 
@@ -85,7 +84,7 @@ impl Pool {
             // It was woken for the first, and takes the others, too.
             if state.ready.len() == 1 {
                 drop(state);
-                self.ready.notify_one();
+                self.wake_worker.notify_one();
             }
         } else if state.threads == 0 {
             state.threads = 1;
@@ -103,7 +102,7 @@ impl Pool {
             Watcher::Asleep => {
                 state.watcher = Watcher::Awake;
                 drop(state);
-                self.watch.notify_one();
+                self.wake_watcher.notify_one();
             }
             // Where there are all the threads that there may be, nothing comes of it.
             Watcher::Nobody if state.threads == self.most => {}
@@ -126,26 +125,27 @@ impl Pool {
         }
     }
 
-    /// The system gives no more threads. Where no worker is left to come to the lanes in time, they
-    /// are run right here: late and in the way is better than never.
+    /// The system gives no more threads. Where there is none at all, the lanes are run right here: in the
+    /// way is better than never. Otherwise they wait for a worker, however long its method blocks.
     fn no_thread(&'static self, role: Role, error: &std::io::Error) {
-        tracing::warn!(
-            error = error as &dyn std::error::Error,
-            "no thread for callback handlers"
-        );
         let mut state = lock(&self.state);
         state.threads -= 1;
         if let Role::Watches = role {
             state.watcher = Watcher::Nobody;
         }
-        while state.threads == 0 {
-            let Some(lane) = state.ready.pop_front() else {
-                return;
-            };
+        while state.threads == 0
+            && let Some(lane) = state.ready.pop_front()
+        {
             drop(state);
             while lane.run() {}
             state = lock(&self.state);
         }
+        drop(state);
+        // The last of it, for what listens may panic.
+        tracing::warn!(
+            error = error as &dyn std::error::Error,
+            "no thread for callback handlers"
+        );
     }
 
     fn run(&'static self, role: Role) {
@@ -184,7 +184,9 @@ impl Pool {
     /// Waits for a lane. Returns whether there is one.
     fn rest<'s>(&'static self, mut state: MutexGuard<'s, State>) -> (MutexGuard<'s, State>, bool) {
         state.idle = true;
-        state = wait(&self.ready, state, LINGER, |state| state.ready.is_empty());
+        state = wait(&self.wake_worker, state, LINGER, |state| {
+            state.ready.is_empty()
+        });
         state.idle = false;
         let needed = !state.ready.is_empty();
         (state, needed)
@@ -197,14 +199,19 @@ impl Pool {
             if state.ready.is_empty() {
                 state.watcher = Watcher::Asleep;
                 let asleep = |state: &mut State| state.watcher == Watcher::Asleep;
-                state = wait(&self.watch, state, LINGER, asleep);
+                state = wait(&self.wake_watcher, state, LINGER, asleep);
                 if state.watcher == Watcher::Asleep {
                     state.watcher = Watcher::Nobody;
                     return (state, false);
                 }
             }
+            // The workers have left.
+            if state.busy() == 0 && !state.idle {
+                state.watcher = Watcher::Nobody;
+                return (state, true);
+            }
             let (before, ready) = (state.taken, state.ready.len() as u64);
-            state = wait(&self.watch, state, MOMENT, |_| true);
+            state = wait(&self.wake_watcher, state, MOMENT, |_| true);
             let taken = state.taken - before;
             if taken == 0 && !state.ready.is_empty() {
                 state.watcher = Watcher::Nobody;
