@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use callbacks::handlers::Spans;
 use callbacks::{
-    Callbacks, Interests, LlmOutput, LlmResult, ModelParams, RunError, RunId, Serialized,
-    TokenUsage, handler,
+    Callbacks, Generation, Interests, LlmOutput, LlmResult, Message, ModelParams, RunError, RunId,
+    RunKind, Serialized, TokenUsage, handler,
 };
 use serde_json::json;
 use tracing::field::{Field, Visit};
@@ -150,7 +150,8 @@ fn answer() -> LlmResult {
         .with_cache_read(5)
         .with_reasoning(1);
     let output = LlmOutput::new().with_token_usage(tokens);
-    LlmResult::from_text("secret").with_llm_output(output.with_model_name("model-1"))
+    let choice = Generation::new("secret").with_finish_reason("stop");
+    LlmResult::new(vec![vec![choice]]).with_llm_output(output.with_model_name("model-1"))
 }
 
 #[track_caller]
@@ -172,6 +173,7 @@ async fn nested(callbacks: &Callbacks) {
     assert_fields(
         &seen,
         &[
+            "otel.name=\"Chain\";",
             "run.name=\"Chain\";",
             "run.kind=\"chain\";",
             "tags=[\"prod\"];",
@@ -192,6 +194,7 @@ async fn nested(callbacks: &Callbacks) {
         &[
             "model=\"model\";",
             "response.model=\"model-1\";",
+            "response.finish_reason=\"stop\";",
             "usage.input_tokens=8;",
             "usage.output_tokens=2;",
             "usage.cached_tokens=5;",
@@ -216,6 +219,30 @@ async fn spans_are_nested_as_runs_are_inline() {
 #[tokio::test]
 async fn spans_are_nested_as_runs_are_on_lanes() {
     nested(&Callbacks::new().tag("prod").with(Spans::new())).await;
+}
+
+#[tokio::test]
+async fn spans_are_named_by_kind() {
+    let (collector, callbacks) = (collector(), inline());
+    let name = |id| collector.of_run(id).1.metadata.name();
+    let inputs = json!(null);
+    for (kind, expected) in [
+        (RunKind::Chain, "chain"),
+        (RunKind::Agent, "agent"),
+        (RunKind::Custom("rerank"), "run"),
+    ] {
+        let run = callbacks.chain_start(&CHAIN, &inputs).kind(kind);
+        assert_eq!(name(run.await.unwrap().id()), expected);
+    }
+    let text = callbacks.llm_start(&MODEL, Vec::new).await.unwrap();
+    let chat = callbacks
+        .chat_model_start(&MODEL, &[Message::human("hi")])
+        .await
+        .unwrap();
+    let tool = callbacks.tool_start(&TOOL, "tea").await.unwrap();
+    let retriever = callbacks.retriever_start(&TOOL, "tea").await.unwrap();
+    let names = [text.id(), chat.id(), tool.id(), retriever.id()].map(name);
+    assert_eq!(names, ["llm", "llm", "tool", "retriever"]);
 }
 
 #[tokio::test]

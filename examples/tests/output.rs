@@ -186,6 +186,35 @@ fn metrics() {
     }
 }
 
+#[cfg(feature = "spans")]
+#[test]
+fn spans() {
+    let output = output("spans", &[]);
+    let lines: Vec<_> = output.lines().collect();
+    let [answered, failed, unanswered, planned, requested] = lines[..] else {
+        panic!("{output}");
+    };
+    // The spans around it, from the outermost in.
+    let path = |line: &str| {
+        let names = line.match_indices('{').map(|(at, _)| &line[..at]);
+        let names = names.filter_map(|before| before.rsplit([':', ' ']).next());
+        names.collect::<Vec<_>>().join("/")
+    };
+    for line in [answered, failed, unanswered] {
+        assert_eq!(path(line), "request/agent/llm", "{line}");
+    }
+    assert_eq!(path(planned), "request/agent");
+    assert_eq!(path(requested), "request");
+    for field in ["model=\"gpt-3.5-turbo\"", "usage.output_tokens=14"] {
+        assert!(answered.contains(field), "{answered}");
+    }
+    assert!(failed.trim_start().starts_with("ERROR"), "{failed}");
+    assert!(
+        failed.contains("no recorded answer to \"Is there life on Mars?\""),
+        "{failed}"
+    );
+}
+
 #[cfg(feature = "websocket")]
 #[test]
 fn websocket() {

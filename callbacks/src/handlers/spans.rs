@@ -11,18 +11,47 @@ use tracing::field::Empty;
 
 use super::run_trees::{json, tool_input};
 use crate::delivery::lock;
-use crate::payload::{Document, LlmResult, Message, ModelParams, RunError};
+use crate::payload::{Document, LlmResult, Message, ModelParams, RunError, RunKind};
 use crate::{Run, RunId, RunInfo, callback_handler};
 
+/// The span of a run. A name of a span is fixed where the span is made, so there is one place for each.
+macro_rules! span {
+    ($name:literal, $parent:expr, $run:expr, $model:expr) => {
+        tracing::info_span!(
+            target: "callbacks",
+            parent: $parent,
+            $name,
+            otel.name = $run.name(),
+            run.id = %$run.id(),
+            run.name = $run.name(),
+            run.kind = $run.kind().as_str(),
+            tags = ?$run.tags(),
+            model = $model,
+            response.model = Empty,
+            response.finish_reason = Empty,
+            usage.input_tokens = Empty,
+            usage.output_tokens = Empty,
+            usage.cached_tokens = Empty,
+            usage.reasoning_tokens = Empty,
+            input = Empty,
+            output = Empty,
+        )
+    };
+}
+
 /// Shows runs as spans of [`tracing`](https://docs.rs/tracing), for whatever subscriber and layers there
-/// are: each run is a span `run` with the target `callbacks`, at the level `INFO`, in the span of the run
+/// are: each run is a span with the target `callbacks`, at the level `INFO`, in the span of the run
 /// around it. That of an outermost run is in the span that is current where it is started.
+///
+/// Names of spans are fixed, for filters: `llm` (text and chat), `chain`, `agent`, `tool`, `retriever`, and
+/// `run` for kinds of a framework's own.
 ///
 /// | field | holds |
 /// |---|---|
 /// | `run.id`, `run.name`, `run.kind`, `tags` | what is known of the run from its start on |
+/// | `otel.name` | the run's name again: `tracing-opentelemetry` names its span so |
 /// | `model` | the model asked for, from [`ModelParams`] |
-/// | `response.model` | the model that answered |
+/// | `response.model`, `response.finish_reason` | the model that answered, and why it stopped (of the first choice) |
 /// | `usage.input_tokens`, `usage.output_tokens`, `usage.cached_tokens`, `usage.reasoning_tokens` | what a model took, as far as it said so |
 /// | `input`, `output` | what a run was given and what it made, as JSON; only with [`content(true)`](Self::content) |
 ///
@@ -81,26 +110,19 @@ impl Spans {
     }
 
     fn start(&self, run: &Run<'_>, params: Option<&ModelParams>, input: impl FnOnce() -> Value) {
+        // Kept until its child is there: a span that is over is no parent.
         let around = self.around(run.info());
         let parent = around.as_ref().and_then(|span| span.id());
         let parent = parent.or_else(|| Span::current().id());
-        let span = tracing::info_span!(
-            target: "callbacks",
-            parent: parent,
-            "run",
-            run.id = %run.id(),
-            run.name = run.name(),
-            run.kind = run.kind().as_str(),
-            tags = ?run.tags(),
-            model = params.and_then(|params| params.model.as_deref()),
-            response.model = Empty,
-            usage.input_tokens = Empty,
-            usage.output_tokens = Empty,
-            usage.cached_tokens = Empty,
-            usage.reasoning_tokens = Empty,
-            input = Empty,
-            output = Empty,
-        );
+        let model = params.and_then(|params| params.model.as_deref());
+        let span = match run.kind() {
+            RunKind::Llm | RunKind::ChatModel => span!("llm", parent, run, model),
+            RunKind::Chain => span!("chain", parent, run, model),
+            RunKind::Agent => span!("agent", parent, run, model),
+            RunKind::Tool => span!("tool", parent, run, model),
+            RunKind::Retriever => span!("retriever", parent, run, model),
+            RunKind::Custom(_) => span!("run", parent, run, model),
+        };
         self.show(&span, "input", input);
         let span = Arc::new(span);
         let around = if span.is_disabled() {
@@ -146,6 +168,10 @@ impl Spans {
     fn answer(&self, span: &Span, response: &LlmResult) {
         if let Some(model) = response.llm_output.model_name.as_deref() {
             span.record("response.model", model);
+        }
+        let first = response.generations.iter().flatten().next();
+        if let Some(reason) = first.and_then(|first| first.finish_reason.as_deref()) {
+            span.record("response.finish_reason", reason);
         }
         let usage = response.usage();
         for (field, tokens) in [
