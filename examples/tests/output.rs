@@ -12,6 +12,11 @@ fn output(example: &str, args: &[&str]) -> String {
 
 /// Its output, when this is typed.
 fn output_of(example: &str, args: &[&str], input: &str) -> String {
+    run(example, args, input, Stdio::inherit()).0
+}
+
+/// What it writes to standard output, and to standard error if that is piped.
+fn run(example: &str, args: &[&str], input: &str, stderr: Stdio) -> (String, String) {
     let deps = env::current_exe().unwrap();
     let target = deps.ancestors().nth(2).map(PathBuf::from).unwrap();
     let program = target.join("examples").join(example);
@@ -20,7 +25,8 @@ fn output_of(example: &str, args: &[&str], input: &str) -> String {
     command
         .args(args)
         .stdin(Stdio::piped())
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        .stderr(stderr);
     let running = command.spawn();
     let mut running = running.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
     let mut stdin = running.stdin.take().unwrap();
@@ -29,7 +35,8 @@ fn output_of(example: &str, args: &[&str], input: &str) -> String {
     drop(stdin);
     let output = running.wait_with_output().unwrap();
     assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (text(output.stdout), text(output.stderr))
 }
 
 #[test]
@@ -184,6 +191,16 @@ fn metrics() {
     ] {
         assert!(output.contains(line), "{output}");
     }
+}
+
+#[cfg(feature = "progress")]
+#[test]
+fn progress() {
+    let (output, progress) = run("progress", &[], "", Stdio::piped());
+    assert!(output.starts_with(JOKE), "{output}");
+    assert!(output.ends_with("\ntrue\n"), "{output}");
+    // A pipe is no terminal.
+    assert_eq!(progress, "");
 }
 
 #[cfg(feature = "spans")]

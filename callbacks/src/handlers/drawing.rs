@@ -114,7 +114,7 @@ fn usage(usage: &TokenUsage) -> Option<String> {
 }
 
 /// To three digits.
-fn duration(duration: Duration) -> String {
+pub(super) fn duration(duration: Duration) -> String {
     match duration.as_millis() {
         0 => format!("{} µs", duration.as_micros()),
         1..1_000 => format!("{} ms", duration.as_millis()),

@@ -7,6 +7,8 @@
 mod console;
 mod drawing;
 mod prices;
+#[cfg(feature = "progress")]
+mod progress;
 mod run_tree;
 mod run_trees;
 #[cfg(feature = "spans")]
@@ -18,6 +20,8 @@ mod token_budget;
 mod usage;
 
 pub use prices::{Costs, Price, Prices};
+#[cfg(feature = "progress")]
+pub use progress::Progress;
 pub use run_tree::{Note, RunTree, TracedRun};
 pub use run_trees::RunTrees;
 #[cfg(feature = "spans")]

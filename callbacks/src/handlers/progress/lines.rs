@@ -1,0 +1,200 @@
+//! The lines on the terminal: one for each run tree that is heard of.
+
+use std::collections::{BTreeMap, HashMap};
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::super::console::harmless;
+use super::super::drawing::duration;
+use super::pace::Pace;
+use crate::payload::RunError;
+use crate::{Run, RunId, RunInfo};
+
+/// The last is for lines that are over, which is never seen.
+const SPINNER: &str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ";
+
+pub(super) struct Lines {
+    screen: MultiProgress,
+    keep: bool,
+    /// Whether a thread turns the spinners.
+    pub(super) is_animated: bool,
+    /// By the id of the outermost run.
+    trees: HashMap<RunId, Tree>,
+    /// Where the open runs are.
+    open: HashMap<RunId, Place>,
+    /// How many runs were heard to start.
+    started: u64,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    tree: RunId,
+    number: u64,
+    is_model: bool,
+}
+
+struct Tree {
+    line: ProgressBar,
+    name: String,
+    pace: Pace,
+    /// How many models are open.
+    models: usize,
+    /// The runs that are open inside, by when they started.
+    inside: BTreeMap<u64, String>,
+}
+
+impl Lines {
+    pub(super) fn new(target: ProgressDrawTarget) -> Self {
+        Self {
+            screen: MultiProgress::with_draw_target(target),
+            keep: true,
+            is_animated: false,
+            trees: HashMap::new(),
+            open: HashMap::new(),
+            started: 0,
+        }
+    }
+
+    pub(super) fn keep(&mut self, keep: bool) {
+        self.keep = keep;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.trees.is_empty()
+    }
+
+    /// Takes the lines off the terminal, until something is drawn.
+    pub(super) fn clear(&self) {
+        // A terminal that is gone is clear.
+        let _ = self.screen.clear();
+    }
+
+    pub(super) fn draw(&self) {
+        for tree in self.trees.values() {
+            tree.line.tick();
+        }
+    }
+
+    pub(super) fn start(&mut self, run: &Run<'_>, is_model: bool) {
+        self.started += 1;
+        let (id, number, name) = (run.id(), self.started, one_line(run.name()));
+        let around = self.around(run.info());
+        let tree = around.unwrap_or(id);
+        let place = Place {
+            tree,
+            number,
+            is_model,
+        };
+        self.open.insert(id, place);
+        if around.is_none() {
+            let line = self.screen.add(ProgressBar::new_spinner());
+            line.set_style(style());
+            self.trees.insert(id, Tree::new(line, name));
+        } else if let Some(tree) = self.trees.get_mut(&tree) {
+            tree.inside.insert(number, name);
+        }
+        if let Some(tree) = self.trees.get_mut(&tree) {
+            tree.models += usize::from(is_model);
+            tree.show();
+        }
+    }
+
+    /// The tree of the nearest run around it that was heard of.
+    fn around(&self, run: &RunInfo) -> Option<RunId> {
+        let mut around = run.parent();
+        while let Some(run) = around {
+            if let Some(place) = self.open.get(&run.id()) {
+                return Some(place.tree);
+            }
+            around = run.parent();
+        }
+        None
+    }
+
+    pub(super) fn token(&mut self, run: &Run<'_>) {
+        let place = self.open.get(&run.id());
+        if let Some(tree) = place.and_then(|place| self.trees.get_mut(&place.tree)) {
+            tree.pace.token();
+            tree.show();
+        }
+    }
+
+    pub(super) fn end(&mut self, run: &Run<'_>, error: Option<&RunError>) {
+        let Some(place) = self.open.remove(&run.id()) else {
+            return;
+        };
+        if place.tree == run.id() {
+            if let Some(tree) = self.trees.remove(&place.tree) {
+                self.finish(&tree, error);
+            }
+        } else if let Some(tree) = self.trees.get_mut(&place.tree) {
+            tree.inside.remove(&place.number);
+            if place.is_model {
+                tree.models = tree.models.saturating_sub(1);
+                if tree.models == 0 {
+                    tree.pace.pause();
+                }
+            }
+            tree.show();
+        }
+    }
+
+    /// A line that stays is text like any other, above those that are drawn over: `indicatif` would draw it
+    /// over, too, as long as one above it is open, and clear it for whoever writes.
+    fn finish(&self, tree: &Tree, error: Option<&RunError>) {
+        tree.line.finish_and_clear();
+        // Otherwise it is kept as long as one above it is open.
+        self.screen.remove(&tree.line);
+        if self.keep {
+            // A terminal that is gone shows nothing.
+            let _ = self.screen.println(tree.result(error));
+        }
+    }
+}
+
+impl Tree {
+    fn new(line: ProgressBar, name: String) -> Self {
+        Self {
+            line,
+            name,
+            pace: Pace::new(),
+            models: 0,
+            inside: BTreeMap::new(),
+        }
+    }
+
+    /// The outermost run, what started last of what runs in it, and what is known of its tokens.
+    fn show(&self) {
+        let inside = self.inside.last_key_value();
+        let inside = inside.map_or(String::new(), |(_, inside)| format!(" › {inside}"));
+        let facts = self.pace.facts();
+        let colon = if facts.is_empty() { "" } else { ": " };
+        let message = format!("{}{inside}{colon}{}", self.name, facts.join(", "));
+        self.line.set_message(message);
+    }
+
+    /// What there is to say when it is over.
+    fn result(&self, error: Option<&RunError>) -> String {
+        let mut facts = vec![duration(self.pace.elapsed())];
+        facts.extend(self.pace.facts());
+        let mark = if let Some(error) = error {
+            facts.push(format!("{}: {}", error.kind, one_line(&error.message)));
+            '✗'
+        } else {
+            '✓'
+        };
+        format!("{mark} {}: {}", self.name, facts.join(", "))
+    }
+}
+
+/// What does not fit into the line is cut off.
+fn style() -> ProgressStyle {
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+    style.tick_chars(SPINNER)
+}
+
+/// The first line of it, without what a terminal would obey.
+fn one_line(text: &str) -> String {
+    harmless(text.lines().next().unwrap_or_default())
+}
