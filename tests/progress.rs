@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use callbacks::handlers::Progress;
 use callbacks::{
-    Callbacks, ErrorKind, Interests, LlmResult, LlmRun, RunError, Serialized, handler,
+    Callbacks, ErrorKind, Interests, LlmResult, LlmRun, RunError, RunId, Serialized, handler,
 };
 use serde_json::json;
 use tokio::time::advance;
@@ -174,6 +174,20 @@ async fn runs_at_once_have_a_line_each() {
         "✗ three: 0 µs, failed: exit 1",
         "✓ one: 0 µs",
     ]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_that_share_an_id_have_a_line_each() {
+    let (callbacks, screen) = progress(true);
+    let id = RunId::from(7);
+    let start = |name| callbacks.tool_start(&SHELL, "ls").name(name).id(id);
+    let one = start("one").await.unwrap();
+    let two = start("two").await.unwrap();
+    screen.eventually(&["one", "two"]);
+    one.end(&json!("")).await.unwrap();
+    screen.eventually(&["✓ one: 0 µs", "two"]);
+    two.end(&json!("")).await.unwrap();
+    screen.eventually(&["✓ one: 0 µs", "✓ two: 0 µs"]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Runs as spans of `tracing`.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt::{Debug, Write as _};
 use std::sync::{Mutex, OnceLock};
@@ -16,6 +16,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_core::span::Current;
+use tracing_core::subscriber::Interest;
 
 static CHAIN: Serialized = Serialized::new("Chain");
 static MODEL: Serialized = Serialized::new("Model");
@@ -23,6 +24,8 @@ static TOOL: Serialized = Serialized::new("Tool");
 
 thread_local! {
     static ENTERED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
+    /// What this thread's filter does not want.
+    static UNWANTED: Cell<&'static str> = const { Cell::new("") };
 }
 
 #[derive(Clone, Debug)]
@@ -64,8 +67,13 @@ impl Collector {
 }
 
 impl Subscriber for &'static Collector {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    /// So that each span is asked about, and not each place in the code once.
+    fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
+        Interest::sometimes()
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.name() != UNWANTED.get()
     }
 
     fn new_span(&self, attributes: &Attributes<'_>) -> Id {
@@ -309,4 +317,45 @@ async fn a_run_that_was_not_heard_is_passed_over() {
     let inner = tool.callbacks().chain_start(&CHAIN, &inputs).await.unwrap();
     let (chain_span, _) = collector.of_run(chain.id());
     assert_eq!(collector.of_run(inner.id()).1.parent, Some(chain_span));
+}
+
+#[tokio::test]
+async fn a_span_that_a_filter_does_not_want_is_passed_over() {
+    let (collector, callbacks) = (collector(), inline());
+    UNWANTED.set("tool");
+    let inputs = json!(null);
+    let chain = callbacks.chain_start(&CHAIN, &inputs).await.unwrap();
+    let tool = chain.callbacks().tool_start(&TOOL, "tea").await.unwrap();
+    let inner = tool.callbacks().tool_start(&TOOL, "tea").await.unwrap();
+    let model = inner.callbacks().llm_start(&MODEL, Vec::new).await.unwrap();
+    let (chain_span, _) = collector.of_run(chain.id());
+    assert_eq!(collector.of_run(model.id()).1.parent, Some(chain_span));
+    // Its error is said in no other span either.
+    tool.error(RunError::new("exit 1")).await.unwrap();
+    assert_eq!(collector.of_run(chain.id()).1.events, "");
+}
+
+#[tokio::test]
+async fn runs_that_share_an_id_have_a_span_each() {
+    let (collector, callbacks) = (collector(), inline());
+    let inputs = json!(null);
+    let id = RunId::from(7);
+    let outer = callbacks.chain_start(&CHAIN, &inputs).id(id);
+    let outer = outer.await.unwrap();
+    let tool = callbacks.tool_start(&TOOL, "tea").id(id).await.unwrap();
+    let handles = || {
+        let spans = collector.0.lock().unwrap();
+        let needle = format!("run.id={id};");
+        let of_id = spans.values().filter(|seen| seen.fields.contains(&needle));
+        let mut handles = of_id
+            .map(|seen| (seen.metadata.name(), seen.handles))
+            .collect::<Vec<_>>();
+        handles.sort_unstable();
+        handles
+    };
+    assert_eq!(handles(), [("chain", 1), ("tool", 1)]);
+    outer.end(&inputs).await.unwrap();
+    assert_eq!(handles(), [("chain", 0), ("tool", 1)]);
+    tool.end(&inputs).await.unwrap();
+    assert_eq!(handles(), [("chain", 0), ("tool", 0)]);
 }

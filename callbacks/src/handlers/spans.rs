@@ -12,7 +12,7 @@ use tracing::field::Empty;
 use super::run_trees::{json, tool_input};
 use crate::delivery::lock;
 use crate::payload::{Document, LlmResult, Message, ModelParams, RunError, RunKind};
-use crate::{Run, RunId, RunInfo, callback_handler};
+use crate::{Run, RunInfo, callback_handler};
 
 /// The span of a run. A name of a span is fixed where the span is made, so there is one place for each.
 macro_rules! span {
@@ -56,7 +56,7 @@ macro_rules! span {
 /// | `input`, `output` | what a run was given and what it made, as JSON; only with [`content(true)`](Self::content) |
 ///
 /// A run that fails has an event in its span, at the level `ERROR`, with the fields `kind`, `type_name` and
-/// the error's message. A span is over when the terminal event of its run is delivered. Spans are parents
+/// the error's message, which is there with or without content: a provider's may quote the prompt. A span is over when the terminal event of its run is delivered. Spans are parents
 /// and never entered, so no future carries one across an `.await`: what code in a run logs itself is in
 /// whatever span that code entered.
 ///
@@ -81,13 +81,16 @@ macro_rules! span {
 /// ```
 #[derive(Default)]
 pub struct Spans {
-    open: Mutex<HashMap<RunId, Open>>,
+    /// By the addresses of runs: ids are the emitter's, who may use one twice.
+    open: Mutex<HashMap<usize, Open>>,
     content: bool,
 }
 
 /// The span of an open run. Behind an `Arc`, for to clone or drop a span calls the subscriber, which is not
 /// done under a lock.
 struct Open {
+    /// Keeps its address.
+    run: RunInfo,
     span: Arc<Span>,
     /// What runs in it is in this span: in its own, or if a filter did not want that, in the next one
     /// around.
@@ -130,16 +133,19 @@ impl Spans {
         } else {
             Some(span.clone())
         };
-        let before = lock(&self.open).insert(run.id(), Open { span, around });
-        // An id that the emitter gave to two runs at once.
-        drop(before);
+        let run = run.info().clone();
+        let open = Open { run, span, around };
+        lock(&self.open).insert(open.run.address(), open);
     }
 
     /// The span around a run. The handler may not have heard of all runs around it.
     fn around(&self, run: &RunInfo) -> Option<Arc<Span>> {
         let open = lock(&self.open);
         let mut around = successors(run.parent(), |run| run.parent());
-        around.find_map(|run| open.get(&run.id()))?.around.clone()
+        around
+            .find_map(|run| open.get(&run.address()))?
+            .around
+            .clone()
     }
 
     fn show(&self, span: &Span, field: &str, content: impl FnOnce() -> Value) {
@@ -149,7 +155,7 @@ impl Spans {
     }
 
     fn close(&self, run: &Run<'_>) -> Option<Arc<Span>> {
-        let closed = lock(&self.open).remove(&run.id());
+        let closed = lock(&self.open).remove(&run.info().address());
         closed.map(|open| open.span)
     }
 

@@ -1,6 +1,7 @@
 //! The lines on the terminal: one for each run tree that is heard of.
 
 use std::collections::{BTreeMap, HashMap};
+use std::iter::successors;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -8,7 +9,7 @@ use super::super::console::harmless;
 use super::super::drawing::duration;
 use super::pace::Pace;
 use crate::payload::RunError;
-use crate::{Run, RunId, RunInfo};
+use crate::{Run, RunInfo};
 
 /// The last is for lines that are over, which is never seen.
 const SPINNER: &str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ";
@@ -18,17 +19,18 @@ pub(super) struct Lines {
     keep: bool,
     /// Whether a thread turns the spinners.
     pub(super) is_animated: bool,
-    /// By the id of the outermost run.
-    trees: HashMap<RunId, Tree>,
-    /// Where the open runs are.
-    open: HashMap<RunId, Place>,
+    /// By the address of the outermost run.
+    trees: HashMap<usize, Tree>,
+    /// Where the open runs are, by their addresses: ids are the emitter's, who may use one twice.
+    open: HashMap<usize, Place>,
     /// How many runs were heard to start.
     started: u64,
 }
 
-#[derive(Clone, Copy)]
 struct Place {
-    tree: RunId,
+    /// Keeps its address, and those around it.
+    run: RunInfo,
+    tree: usize,
     number: u64,
     is_model: bool,
 }
@@ -77,19 +79,20 @@ impl Lines {
 
     pub(super) fn start(&mut self, run: &Run<'_>, is_model: bool) {
         self.started += 1;
-        let (id, number, name) = (run.id(), self.started, one_line(run.name()));
-        let around = self.around(run.info());
-        let tree = around.unwrap_or(id);
+        let (run, number, name) = (run.info().clone(), self.started, one_line(run.name()));
+        let (address, around) = (run.address(), self.around(&run));
+        let tree = around.unwrap_or(address);
         let place = Place {
+            run,
             tree,
             number,
             is_model,
         };
-        self.open.insert(id, place);
+        self.open.insert(address, place);
         if around.is_none() {
             let line = self.screen.add(ProgressBar::new_spinner());
             line.set_style(style());
-            self.trees.insert(id, Tree::new(line, name));
+            self.trees.insert(tree, Tree::new(line, name));
         } else if let Some(tree) = self.trees.get_mut(&tree) {
             tree.inside.insert(number, name);
         }
@@ -100,19 +103,14 @@ impl Lines {
     }
 
     /// The tree of the nearest run around it that was heard of.
-    fn around(&self, run: &RunInfo) -> Option<RunId> {
-        let mut around = run.parent();
-        while let Some(run) = around {
-            if let Some(place) = self.open.get(&run.id()) {
-                return Some(place.tree);
-            }
-            around = run.parent();
-        }
-        None
+    fn around(&self, run: &RunInfo) -> Option<usize> {
+        let mut around = successors(run.parent(), |run| run.parent());
+        let place = around.find_map(|run| self.open.get(&run.address()));
+        place.map(|place| place.tree)
     }
 
     pub(super) fn token(&mut self, run: &Run<'_>) {
-        let place = self.open.get(&run.id());
+        let place = self.open.get(&run.info().address());
         if let Some(tree) = place.and_then(|place| self.trees.get_mut(&place.tree)) {
             tree.pace.token();
             tree.show();
@@ -120,10 +118,10 @@ impl Lines {
     }
 
     pub(super) fn end(&mut self, run: &Run<'_>, error: Option<&RunError>) {
-        let Some(place) = self.open.remove(&run.id()) else {
+        let Some(place) = self.open.remove(&run.info().address()) else {
             return;
         };
-        if place.tree == run.id() {
+        if place.tree == place.run.address() {
             if let Some(tree) = self.trees.remove(&place.tree) {
                 self.finish(&tree, error);
             }
