@@ -2,7 +2,8 @@
 
 use callbacks::handlers::TokenBudget;
 use callbacks::{
-    Callbacks, EmitError, LlmOutput, LlmResult, LlmRun, RunError, Serialized, TokenUsage,
+    Asked, Callbacks, Decision, EmitError, LlmOutput, LlmResult, LlmRun, Message, RunError,
+    Serialized, TokenUsage, callback_handler,
 };
 
 static MODEL: Serialized = Serialized::new("Model");
@@ -107,4 +108,23 @@ async fn clones_are_one_budget_and_are_called_once() {
 async fn a_budget_of_nothing_lets_nothing_begin() {
     let callbacks = Callbacks::new().with(TokenBudget::new(0));
     assert_stopped(call(&callbacks).await, "0 tokens of 0 are spent");
+}
+
+/// Knows the answer, and what it took once.
+struct Cache;
+
+#[callback_handler]
+impl Cache {
+    fn on_llm_request(&self) -> Decision<Vec<Message>, LlmResult> {
+        Decision::Answer(reads_and_writes(3, 4))
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_was_answered_spends_what_the_answer_says() {
+    let budget = TokenBudget::new(10);
+    let callbacks = Callbacks::new().with(Cache).with(budget.clone());
+    let start = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]);
+    assert!(matches!(start.ask().await, Ok(Asked::Answered(_))));
+    assert_eq!(budget.spent(), 7);
 }

@@ -2,8 +2,8 @@
 
 use callbacks::handlers::{Price, Prices, Usage};
 use callbacks::{
-    Callbacks, Decision, ErrorKind, LlmOutput, LlmResult, LlmRun, Message, ModelParams, RunError,
-    Serialized, TokenUsage, callback_handler, handler,
+    Asked, Callbacks, Decision, ErrorKind, LlmOutput, LlmResult, LlmRun, Message, ModelParams,
+    RunError, Serialized, TokenUsage, callback_handler, handler,
 };
 
 static MODEL: Serialized = Serialized::new("Model");
@@ -144,6 +144,29 @@ async fn a_call_that_was_stopped_is_none() {
     let run = call(&callbacks).await;
     run.error(stopped).partial(&partial).await.unwrap();
     assert_eq!(usage.total().failed, 1);
+}
+
+/// Knows the answer.
+struct Cache;
+
+#[callback_handler]
+impl Cache {
+    fn on_llm_request(&self) -> Decision<Vec<Message>, LlmResult> {
+        Decision::Answer(answer("cache", took(0, 0)))
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_was_answered_counts_what_the_answer_says() {
+    let usage = Usage::new();
+    let callbacks = Callbacks::new().with(Cache).with(usage.clone());
+    let start = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]);
+    let asked = start.ask().await.unwrap();
+    assert!(matches!(asked, Asked::Answered(_)));
+    let total = usage.total();
+    assert_eq!((total.calls, total.failed, total.unreported), (1, 0, 0));
+    assert_eq!(total.tokens.output_tokens, Some(0));
+    assert_eq!(usage.by_model()["cache"].calls, 1);
 }
 
 #[tokio::test]
