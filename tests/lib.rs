@@ -233,3 +233,10 @@ impl Recorder {
         self.add(run, format_args!("custom {:?} {}", event.name, event.data));
     }
 }
+
+/// The guides whose code is compiled and run.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../docs/embedding.md")]
+    mod embedding {}
+}

@@ -2,6 +2,7 @@
 
 mod chat_openai;
 mod shell;
+pub mod tea_house;
 mod transcript;
 
 pub use chat_openai::{ChatError, ChatOpenAi};

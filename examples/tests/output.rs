@@ -193,6 +193,22 @@ fn metrics() {
     }
 }
 
+#[test]
+fn mini_agent() {
+    let output = output("mini_agent", &[]);
+    let lines: Vec<_> = output.lines().collect();
+    for line in [
+        "turn 3, with 8 messages",
+        "      {\"cups\":2}",
+        "Get tea for two: It is on its way.",
+        "no answer: the index is locked",
+        "no answer: the model is overloaded",
+    ] {
+        assert!(lines.contains(&line), "{line}: {output}");
+    }
+    assert!(output.contains("\n│  └─ researcher (agent) "), "{output}");
+}
+
 #[cfg(feature = "progress")]
 #[test]
 fn progress() {

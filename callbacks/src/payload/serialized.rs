@@ -49,7 +49,7 @@ pub struct Serialized {
 }
 
 impl Serialized {
-    /// A component with this class name.
+    /// A component with this class name. One that is known only when it runs is `Serialized::from(name)`.
     #[must_use]
     pub const fn new(name: &'static str) -> Self {
         Self {
