@@ -103,7 +103,8 @@ impl Callbacks {
         self.change(|registry| registry.with(&entry, Reach::Inherited))
     }
 
-    /// With a handler for the runs started from this value, but not for those inside them.
+    /// With a handler for the runs started from this value, but not for those inside them, nor for what is
+    /// emitted with [`RunGuard::callbacks`](crate::RunGuard::callbacks), which is what those are started from.
     pub fn with_local<S: EventSet, H: Handler<S>>(&self, handler: H) -> Self {
         let entry = Entry::new(handler);
         self.change(|registry| registry.with(&entry, Reach::Local))

@@ -1,0 +1,87 @@
+//! What happened, in the order in which it was written down.
+
+use std::sync::{Mutex, PoisonError};
+
+use callbacks::RunId;
+
+/// Stands in the payload of what is emitted, so that handlers can be held against emitters.
+pub(crate) type Emission = u64;
+
+#[derive(Clone, Debug)]
+pub(crate) enum Entry {
+    /// An emission was polled for the first time.
+    Began {
+        emission: Emission,
+        /// The handlers that are registered where it is emitted, in this order.
+        scope: Vec<usize>,
+        /// The call that it is emitted in.
+        within: Option<u64>,
+    },
+    Returned {
+        emission: Emission,
+        result: Returned,
+    },
+    /// It was dropped before it had returned.
+    Dropped { emission: Emission },
+    /// A handler was entered.
+    Entered(Call),
+    /// It was left.
+    Left { call: u64, how: Left },
+    /// All drains said that they are done.
+    Settled,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Returned {
+    Ok,
+    /// By the handler of this number.
+    Raised(usize),
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Left {
+    Well,
+    Failed,
+    /// It was dropped at an await.
+    Cut,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Call {
+    pub(crate) number: u64,
+    pub(crate) handler: usize,
+    /// `None` of ends that nobody emitted.
+    pub(crate) emission: Option<Emission>,
+    pub(crate) what: What,
+    pub(crate) method: &'static str,
+    pub(crate) run: RunId,
+    pub(crate) parent: Option<RunId>,
+    pub(crate) root: RunId,
+    pub(crate) seq: u64,
+    pub(crate) on_a_worker: bool,
+    /// The thread was in another call.
+    pub(crate) is_nested: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum What {
+    Start,
+    Other,
+    Terminal,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct History(Mutex<Vec<Entry>>);
+
+impl History {
+    pub(crate) fn add(&self, entry: Entry) {
+        let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.push(entry);
+    }
+
+    pub(crate) fn read(&self) -> Vec<Entry> {
+        let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.clone()
+    }
+}
