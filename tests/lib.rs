@@ -239,4 +239,7 @@ impl Recorder {
 mod guides {
     #[doc = include_str!("../docs/embedding.md")]
     mod embedding {}
+
+    #[doc = include_str!("../docs/shutdown.md")]
+    mod shutdown {}
 }

@@ -15,12 +15,17 @@ fn output_of(example: &str, args: &[&str], input: &str) -> String {
     run(example, args, input, Stdio::inherit()).0
 }
 
-/// What it writes to standard output, and to standard error if that is piped.
-fn run(example: &str, args: &[&str], input: &str, stderr: Stdio) -> (String, String) {
+/// Where cargo has put it.
+fn program(example: &str) -> PathBuf {
     let deps = env::current_exe().unwrap();
     let target = deps.ancestors().nth(2).map(PathBuf::from).unwrap();
     let program = target.join("examples").join(example);
-    let program = program.with_extension(env::consts::EXE_EXTENSION);
+    program.with_extension(env::consts::EXE_EXTENSION)
+}
+
+/// What it writes to standard output, and to standard error if that is piped.
+fn run(example: &str, args: &[&str], input: &str, stderr: Stdio) -> (String, String) {
+    let program = program(example);
     let mut command = Command::new(&program);
     command
         .args(args)
@@ -217,6 +222,32 @@ fn progress() {
     assert!(output.ends_with("\ntrue\n"), "{output}");
     // A pipe is no terminal.
     assert_eq!(progress, "");
+}
+
+/// Interrupted while a model answers.
+#[cfg(all(unix, feature = "ctrl-c"))]
+#[test]
+fn shutdown() {
+    use std::io::{BufRead, BufReader};
+
+    let mut running = Command::new(program("shutdown"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "\"\"");
+    let killed = Command::new("kill")
+        .args(["-INT", &running.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    let lines: Vec<_> = lines.map(Result::unwrap).collect();
+    let last = &lines[lines.len().saturating_sub(2)..];
+    assert_eq!(
+        last,
+        ["ChatOpenAI ended: dropped", "all is told"],
+        "{lines:?}"
+    );
+    assert!(running.wait().unwrap().success());
 }
 
 #[cfg(feature = "spans")]
