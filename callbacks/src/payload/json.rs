@@ -23,12 +23,17 @@ pub(super) mod seconds {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+    /// The longest time that can be read again. `Duration::MAX`, which says for ever, is rounded up to one
+    /// that cannot.
+    const LONGEST: f64 = 18_446_744_073_709_549_568.0;
+
     #[expect(clippy::ref_option, reason = "serde calls it with the field")]
     pub(in super::super) fn serialize<S: Serializer>(
         time: &Option<Duration>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
-        time.map(|time| time.as_secs_f64()).serialize(serializer)
+        time.map(|time| time.as_secs_f64().min(LONGEST))
+            .serialize(serializer)
     }
 
     pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(

@@ -207,6 +207,13 @@ fn a_wait_that_is_no_time_is_an_error() {
 }
 
 #[test]
+fn a_wait_for_ever_is_read_again() {
+    let state = RetryState::new(1).with_wait(Duration::MAX);
+    let again: RetryState = from_value(json_of(&state)).unwrap();
+    assert_eq!(again.wait.unwrap().as_secs() >> 32, u64::from(u32::MAX));
+}
+
+#[test]
 fn error_kinds_are_serialized_as_they_are_named() {
     use ErrorKind::{Abandoned, Cancelled, Dropped, Failed, Panicked, Stopped};
     for kind in [Failed, Cancelled, Dropped, Panicked, Abandoned, Stopped] {
