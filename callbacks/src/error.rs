@@ -38,3 +38,9 @@ pub enum EmitError {
     #[error("blocked the thread that would have to go on; `await` there, or use `spawn_blocking`")]
     WouldDeadlock,
 }
+
+/// A failure of a handler that fails again and again, and was logged before. It is counted and raised as
+/// any other, but not logged.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct Repeated(pub(crate) BoxError);

@@ -137,13 +137,25 @@ impl RunInfo {
         labels: Arc<Labels>,
         parent: Option<RunInfo>,
     ) -> Self {
+        Self::started(id, kind, name, labels, parent, SystemTime::now())
+    }
+
+    /// A run that was started then.
+    pub(crate) fn started(
+        id: Option<RunId>,
+        kind: RunKind,
+        name: Cow<'static, str>,
+        labels: Arc<Labels>,
+        parent: Option<RunInfo>,
+        started_at: SystemTime,
+    ) -> Self {
         Self(Arc::new(Facts {
             id: id.map_or_else(OnceLock::new, OnceLock::from),
             kind,
             name,
             labels,
             parent,
-            started_at: SystemTime::now(),
+            started_at,
         }))
     }
 
@@ -194,6 +206,11 @@ impl RunInfo {
         Arc::as_ptr(&self.0).addr()
     }
 
+    /// Whether nobody else knows of it, so that it cannot come up again.
+    pub(crate) fn is_forgotten(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
     /// The run that this one was started in; `None` at the root.
     #[must_use]
     pub fn parent(&self) -> Option<&RunInfo> {
@@ -209,11 +226,16 @@ impl RunInfo {
     /// The id of the outermost run around this one: its own at the root.
     #[must_use]
     pub fn root_id(&self) -> RunId {
+        self.root().id()
+    }
+
+    /// The outermost run around this one: itself at the root.
+    pub(crate) fn root(&self) -> &Self {
         let mut info = self;
         while let Some(parent) = info.parent() {
             info = parent;
         }
-        info.id()
+        info
     }
 
     /// What the run is doing.

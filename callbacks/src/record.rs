@@ -16,7 +16,8 @@ use crate::events::Events;
 use crate::handler::{Deliver, Outcome};
 use crate::{BoxFuture, EventSet, Interests, Run, RunInfo};
 
-/// An event that was emitted, with its run. Made by [`Callbacks::record`](crate::Callbacks::record).
+/// An event that was emitted, with its run. Made by [`Callbacks::record`](crate::Callbacks::record),
+/// and by whoever [reads a recording](crate::handlers::JsonLines::read).
 pub struct Record<S: EventSet = Events> {
     run: RunInfo,
     seq: u64,
@@ -25,6 +26,16 @@ pub struct Record<S: EventSet = Events> {
 }
 
 impl<S: EventSet> Record<S> {
+    pub(crate) fn new(run: RunInfo, seq: u64, time: SystemTime, event: S::Owned) -> Self {
+        let event = Arc::new(event);
+        Self {
+            run,
+            seq,
+            time,
+            event,
+        }
+    }
+
     /// The run that it belongs to.
     #[must_use]
     pub fn run(&self) -> &RunInfo {
@@ -37,8 +48,8 @@ impl<S: EventSet> Record<S> {
         self.seq
     }
 
-    /// When it was written into the stream: right after it was emitted, unless its emission waited
-    /// for room or was put off.
+    /// When it was written into the stream, or the recording: right after it was emitted, unless its
+    /// emission waited for room or was put off.
     #[must_use]
     pub fn time(&self) -> SystemTime {
         self.time
@@ -54,6 +65,10 @@ impl<S: EventSet> Record<S> {
     #[must_use]
     pub fn owned(&self) -> &Arc<S::Owned> {
         &self.event
+    }
+
+    pub(crate) fn into_owned(self) -> Arc<S::Owned> {
+        self.event
     }
 
     /// The method that a handler would have for it, such as `on_llm_new_token`.

@@ -137,6 +137,26 @@ fn timeline() {
 }
 
 #[test]
+fn json_lines() {
+    let path = env::temp_dir().join(format!("run-{}.jsonl", std::process::id()));
+    let output = output("json_lines", &[path.to_str().unwrap()]);
+    let recorded = std::fs::read_to_string(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    let events = recorded.lines().count() - 1;
+    let ends = format!("#{events} ChatOpenAI ends: 14 tokens");
+    let replayed = format!("replayed {events} events, 0 runs are open");
+    let lines: Vec<_> = output.lines().collect();
+    let [lost, starts, tokens @ .., end, summary] = &lines[..] else {
+        panic!("{output}");
+    };
+    assert_eq!(*lost, "recorded, 0 events lost");
+    assert_eq!(*starts, "#1 ChatOpenAI starts");
+    let tokens = tokens.join("\n");
+    assert!(tokens.starts_with("|Why| don|'t| scientists|"), "{tokens}");
+    assert_eq!((*end, *summary), (&*ends, &*replayed));
+}
+
+#[test]
 fn prompt_log() {
     let path = env::temp_dir().join(format!("prompts-{}.log", std::process::id()));
     let output = output("prompt_log", &[path.to_str().unwrap()]);

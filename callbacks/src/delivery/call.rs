@@ -12,6 +12,7 @@ use super::deferred::Turn;
 use super::dispatcher::Entry;
 use super::ledger::{Receipt, Trouble};
 use super::waiting::{Verdict, Waiting};
+use crate::error::Repeated;
 use crate::handler::Outcome;
 use crate::{BoxError, BoxFuture, EmitError, EventSet, Run, RunInfo};
 
@@ -205,22 +206,29 @@ impl<'a, S: EventSet> Called<'a, S> {
         Self { entry, info, event }
     }
 
-    /// A failure is counted and logged once, here, and passed on if it is to be raised.
+    /// A failure is counted and logged once, here, and passed on if it is to be raised. One that says of
+    /// itself that it was logged before is not again.
     #[cold]
     pub(super) fn fail(&self, error: BoxError, trouble: Trouble, aftermath: &mut Aftermath) {
         let Self { entry, info, event } = self;
         let method = entry.delivery.method(*event);
         entry.ledger.count(trouble);
-        // The error and the subscriber are code of users, too.
-        quietly(|| {
-            tracing::error!(
-                handler = entry.ledger.name(),
-                method = method,
-                run = %info.id(),
-                error = &*error as &dyn std::error::Error,
-                "a callback handler failed",
-            );
-        });
+        let error = match error.downcast::<Repeated>() {
+            Ok(repeated) => repeated.0,
+            Err(error) => {
+                // The error and the subscriber are code of users, too.
+                quietly(|| {
+                    tracing::error!(
+                        handler = entry.ledger.name(),
+                        method = method,
+                        run = %info.id(),
+                        error = &*error as &dyn std::error::Error,
+                        "a callback handler failed",
+                    );
+                });
+                error
+            }
+        };
         if !entry.options.raise_errors {
             quietly(|| drop(error));
             return;

@@ -108,6 +108,11 @@ impl Sequencer {
         (!closed).then_some(seq)
     }
 
+    /// Has the next emission get this number, unless it was given already: numbers only grow.
+    pub(crate) fn skip_to(&self, seq: u64) {
+        self.last.fetch_max(seq.saturating_sub(1), Ordering::SeqCst);
+    }
+
     /// The number of an emission that is queued for these handlers. What is in a lane runs once its
     /// ticket is gone.
     pub(super) fn enqueue(

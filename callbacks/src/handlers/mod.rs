@@ -6,6 +6,7 @@
 
 mod console;
 mod drawing;
+pub mod json_lines;
 mod prices;
 #[cfg(feature = "progress")]
 mod progress;
@@ -19,6 +20,7 @@ mod timeline;
 mod token_budget;
 mod usage;
 
+pub use json_lines::{JsonLines, replay};
 pub use prices::{Costs, Price, Prices};
 #[cfg(feature = "progress")]
 pub use progress::Progress;

@@ -10,7 +10,7 @@ use futures_util::FutureExt;
 
 use super::tree::{Node, Step};
 use crate::delivery::{
-    Driven, Place, Prepared, Receipts, Site, Turn, deliver, hand_on, holds, inside, owe,
+    Driven, Place, Prepared, Receipts, Site, Turn, deliver, hand_on, holds, inside, lock, owe,
     poll_once_more, quietly,
 };
 use crate::events::Events;
@@ -24,9 +24,9 @@ pub(super) type Raised = Option<Arc<Mutex<Left>>>;
 
 #[derive(Default)]
 pub(super) struct Left {
-    pub(super) error: Option<EmitError>,
+    error: Option<EmitError>,
     /// What the handlers put off.
-    pub(super) turns: Vec<Turn>,
+    turns: Vec<Turn>,
 }
 
 /// A terminal event on its way to the handlers that listen to it.
@@ -112,6 +112,25 @@ async fn deliver_terminal(node: &Node, terminal: Option<Terminal>) -> Left {
     Left { error, turns }
 }
 
+/// Closes a run with this event, and waits for that.
+pub(super) async fn close(node: Arc<Node>, terminal: Option<AnyEvent>) -> Result<(), EmitError> {
+    let Some(closing) = node.close(terminal)? else {
+        return Ok(());
+    };
+    if inside() {
+        set_off(closing, &node);
+        return Ok(());
+    }
+    let Some(left) = Wait::new(closing, node).await else {
+        return Ok(());
+    };
+    let left = std::mem::take(&mut *lock(&left));
+    for turn in left.turns {
+        turn.await;
+    }
+    left.error.map_or(Ok(()), Err)
+}
+
 /// Has a closing driven that nobody waits for. Inside a callback it comes when it is its turn.
 pub(super) fn set_off(closing: Closing, node: &Node) {
     let sequencer = &node.tree.sequencer;
@@ -125,13 +144,13 @@ pub(super) fn set_off(closing: Closing, node: &Node) {
 }
 
 /// Waits for a closing, and sets it off when dropped before the end.
-pub(super) struct Wait {
+struct Wait {
     closing: Option<Closing>,
     node: Arc<Node>,
 }
 
 impl Wait {
-    pub(super) fn new(closing: Closing, node: Arc<Node>) -> Self {
+    fn new(closing: Closing, node: Arc<Node>) -> Self {
         Self {
             closing: Some(closing),
             node,

@@ -10,11 +10,11 @@ use std::thread;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::closing::{Wait, set_off};
+use super::closing::{close, set_off};
 use super::kinds::{Kind, Output};
 use super::tree::Node;
 use crate::argument::Payload;
-use crate::delivery::{Asked, Perhaps, Site, ask, emit, inside, lock, mark};
+use crate::delivery::{Asked, Perhaps, Site, ask, emit, mark};
 use crate::events::owned::AnyEvent;
 use crate::events::{
     AgentAction, AgentFinish, CustomEvent, Events, LlmEnd, LlmError, LlmNewToken, Retry,
@@ -250,21 +250,7 @@ impl<K: Kind> Core<K> {
         let Some(node) = self.known().cloned() else {
             return Ok(());
         };
-        let Some(closing) = node.close(terminal)? else {
-            return Ok(());
-        };
-        if inside() {
-            set_off(closing, &node);
-            return Ok(());
-        }
-        let Some(left) = Wait::new(closing, node).await else {
-            return Ok(());
-        };
-        let left = std::mem::take(&mut *lock(&left));
-        for turn in left.turns {
-            turn.await;
-        }
-        left.error.map_or(Ok(()), Err)
+        close(node, terminal).await
     }
 
     /// Closes the run without waiting for the handlers, unless it is closed.

@@ -48,6 +48,24 @@ pub enum Family {
 }
 
 impl Family {
+    /// That of the run that begins with this event, if one does.
+    pub(super) fn of_start(event: &AnyEvent) -> Option<Self> {
+        let model = |params: &Option<ModelParams>| {
+            let params = params.clone().map(Box::new);
+            Some(Self::Model { params })
+        };
+        match event {
+            AnyEvent::LlmStart(start) => model(&start.params),
+            AnyEvent::ChatModelStart(start) => model(&start.params),
+            AnyEvent::ChainStart(_) => Some(Self::Chain),
+            AnyEvent::ToolStart(start) => Some(Self::Tool {
+                tool_call_id: start.tool_call_id.clone(),
+            }),
+            AnyEvent::RetrieverStart(_) => Some(Self::Retriever),
+            _ => None,
+        }
+    }
+
     pub(crate) fn wants_error(&self, registry: &Registry) -> bool {
         match self {
             Self::Model { .. } => registry.wants::<LlmError<'_>>(),

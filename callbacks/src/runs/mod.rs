@@ -11,6 +11,7 @@ mod guard;
 mod iter;
 mod kinds;
 mod openings;
+mod replaying;
 mod start;
 mod stream;
 mod stream_error;
@@ -29,4 +30,5 @@ pub use stream::LlmStream;
 pub use stream_error::StreamError;
 pub use tap::IntoChunk;
 
+pub(crate) use replaying::Replaying;
 pub(crate) use tree::Node;

@@ -300,29 +300,10 @@ impl Opener {
         // From here on, whatever happens closes the run.
         let mut guard = Core::heard(node.clone(), draft.blocking);
         let begins = Begins(node.clone());
-        let route = node.registry.route::<Events>(E::INDEX);
-        let (Some(event), Some(route)) = (&event, route) else {
+        let Some(event) = event else {
             return Ok(guard);
         };
-        // The run is open, so it has a start, even if it is closed this very moment.
-        let place = Place {
-            closed: None,
-            ..node.place()
-        };
-        let event = event.view();
-        let prepared = Prepared {
-            passes: true,
-            ..Prepared::default()
-        };
-        let mut emission = pin!(deliver(route, &place, &event, prepared));
-        // The first poll reaches every handler, so a terminal event may follow.
-        let reached = poll!(emission.as_mut());
-        drop(begins);
-        let started = match reached {
-            Poll::Ready(started) => started,
-            Poll::Pending => emission.await,
-        };
-        match started.and_then(|aftermath| aftermath.raise(&route.order)) {
+        match deliver_start(begins, &event.view(), None).await {
             Ok(()) => Ok(guard),
             Err(error) => {
                 // Those who saw the start see the end. What that raises is the lesser evil.
@@ -332,6 +313,37 @@ impl Opener {
             }
         }
     }
+}
+
+/// Delivers the start of a run, if anybody listens to that; of which there may be a copy.
+pub(super) async fn deliver_start(
+    begins: Begins,
+    event: &<Events as EventSet>::Ref<'_>,
+    owned: Option<Arc<AnyEvent>>,
+) -> Result<(), Box<EmitError>> {
+    let node = begins.0.clone();
+    let Some(route) = node.registry.route::<Events>(Events::index(event)) else {
+        return Ok(());
+    };
+    // The run is open, so it has a start, even if it is closed this very moment.
+    let place = Place {
+        closed: None,
+        ..node.place()
+    };
+    let prepared = Prepared {
+        owned,
+        passes: true,
+        ..Prepared::default()
+    };
+    let mut emission = pin!(deliver(route, &place, event, prepared));
+    // The first poll reaches every handler, so a terminal event may follow.
+    let reached = poll!(emission.as_mut());
+    drop(begins);
+    let started = match reached {
+        Poll::Ready(started) => started,
+        Poll::Pending => emission.await,
+    };
+    started?.raise(&route.order)
 }
 
 impl Draft {
@@ -380,7 +392,7 @@ pub(super) fn shown(error: &EmitError) -> RunError {
 }
 
 /// Whatever happens to a start, the terminal event that waits for it is let go.
-struct Begins(Arc<Node>);
+pub(super) struct Begins(pub(super) Arc<Node>);
 
 impl Begins {
     /// A start that was put off has reached all handlers. There is nobody to raise its error to, but
