@@ -4,11 +4,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use opentelemetry::logs::{Logger, LoggerProvider};
+use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry::trace::{Tracer, TracerProvider};
 use opentelemetry::{InstrumentationScope, global, global::BoxedTracer};
 
-use crate::handler::{Otel, Shared};
+use crate::capture::{Capture, variable};
+use crate::events::Events;
+use crate::handler::Otel;
+use crate::metrics::Metrics;
 use crate::names;
+use crate::provider::Providers;
+use crate::recording::Shared;
 
 /// Settings of an [`Otel`], from [`Otel::builder`].
 ///
@@ -26,7 +33,11 @@ use crate::names;
 #[must_use = "a builder does nothing until `build`"]
 pub struct Builder {
     tracer: Option<BoxedTracer>,
-    provider: Option<String>,
+    meter: Option<Meter>,
+    logger: Option<Box<dyn Events>>,
+    capture: Option<Capture>,
+    emit_events: Option<bool>,
+    providers: Providers,
     clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
 }
 
@@ -34,7 +45,11 @@ impl Builder {
     pub(crate) fn new() -> Self {
         Self {
             tracer: None,
-            provider: None,
+            meter: None,
+            logger: None,
+            capture: None,
+            emit_events: None,
+            providers: Providers::default(),
             clock: Box::new(SystemTime::now),
         }
     }
@@ -51,10 +66,49 @@ impl Builder {
         self
     }
 
+    /// Metrics go to this provider; by default to the global one, as it is when the handler is built.
+    pub fn meter_provider(mut self, provider: &impl MeterProvider) -> Self {
+        self.meter = Some(provider.meter_with_scope(scope()));
+        self
+    }
+
+    /// Events go to this provider. There is no global one, so without it there are no events.
+    pub fn logger_provider<P>(mut self, provider: &P) -> Self
+    where
+        P: LoggerProvider,
+        P::Logger: Logger + Send + Sync + 'static,
+    {
+        self.logger = Some(Box::new(provider.logger_with_scope(scope())));
+        self
+    }
+
+    /// What of the content is recorded, and where; by default what [`Capture::VARIABLE`] says in the
+    /// environment, and if it says nothing, nothing.
+    pub fn capture(mut self, capture: Capture) -> Self {
+        self.capture = Some(capture);
+        self
+    }
+
+    /// Whether there are events: for each call of a model one with its details, and for each call that
+    /// failed one about the error. By default what `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` says in the
+    /// environment, `true` or `false`, and if it says nothing, whether events are to have content.
+    pub fn events(mut self, emit: bool) -> Self {
+        self.emit_events = Some(emit);
+        self
+    }
+
     /// Who serves the models, `gen_ai.provider.name`, where a call does not say so itself with
     /// [`ModelParams::provider`](callbacks::ModelParams::provider). By default `_OTHER`.
     pub fn provider(mut self, name: impl Into<String>) -> Self {
-        self.provider = Some(name.into());
+        self.providers.default = Some(name.into());
+        self
+    }
+
+    /// What calls itself `from` is recorded as `to`. The conventions' own names are in
+    /// [`names::provider`](crate::names::provider), and common others, such as `bedrock` or `azure`, are
+    /// recorded as these anyway.
+    pub fn rename_provider(mut self, from: impl Into<String>, to: impl Into<String>) -> Self {
+        self.providers.renamed.insert(from.into(), to.into());
         self
     }
 
@@ -69,13 +123,30 @@ impl Builder {
     #[must_use]
     pub fn build(self) -> Otel {
         let tracer = self.tracer;
+        let meter = self.meter;
+        let meter = meter.unwrap_or_else(|| global::meter_with_scope(scope()));
+        let capture = self.capture.unwrap_or_else(Capture::from_env);
+        let emit = self.emit_events.or_else(emit_events);
+        let emit = emit.unwrap_or(capture.on_events());
+        if emit && self.logger.is_none() {
+            tracing::warn!("no events are emitted: give the builder a `logger_provider`");
+        }
         Otel::of(Arc::new(Shared {
+            events: self.logger.filter(|_| emit),
+            capture,
+            metrics: Metrics::new(&meter),
             tracer: tracer.unwrap_or_else(|| global::tracer_with_scope(scope())),
-            provider: self.provider,
+            providers: self.providers,
             clock: self.clock,
             open: std::sync::Mutex::default(),
         }))
     }
+}
+
+fn emit_events() -> Option<bool> {
+    let value = variable("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT")?;
+    // As OpenTelemetry reads booleans: what is no yes is a no.
+    Some(value.trim().eq_ignore_ascii_case("true"))
 }
 
 /// Who records: this crate, in the words of the conventions.
@@ -90,7 +161,10 @@ impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("tracer", &self.tracer)
-            .field("provider", &self.provider)
+            .field("meter", &self.meter)
+            .field("capture", &self.capture)
+            .field("events", &self.emit_events)
+            .field("providers", &self.providers)
             .finish_non_exhaustive()
     }
 }

@@ -5,11 +5,14 @@ use opentelemetry::trace::SpanKind;
 use opentelemetry::{Array, KeyValue, Value};
 
 use crate::names::{self, operation};
+use crate::provider::Providers;
 
 /// A span that is about to start.
 pub(crate) struct Description {
     pub(crate) name: String,
     pub(crate) kind: SpanKind,
+    /// Whether a model is called.
+    pub(crate) inference: bool,
     /// All of them are given at the creation of the span, for a sampler decides by them.
     pub(crate) attributes: Vec<KeyValue>,
 }
@@ -19,6 +22,7 @@ impl Description {
         Self {
             name: subject.map_or_else(|| operation.to_owned(), |of| format!("{operation} {of}")),
             kind,
+            inference: false,
             attributes: vec![KeyValue::new(names::GEN_AI_OPERATION_NAME, operation)],
         }
     }
@@ -33,7 +37,7 @@ impl Description {
         operation: &'static str,
         serialized: Option<&Serialized>,
         params: Option<&ModelParams>,
-        provider: Option<&str>,
+        providers: &Providers,
     ) -> Self {
         let unknown = ModelParams::new();
         let params = params.unwrap_or(&unknown);
@@ -42,7 +46,8 @@ impl Description {
             .or_else(|| serialized.and_then(|who| known(who, "model")))
             .or_else(|| serialized.and_then(|who| known(who, "model_name")));
         let mut this = Self::new(operation, model, SpanKind::Client);
-        let provider = params.provider.as_deref().or(provider);
+        this.inference = true;
+        let provider = providers.of(params.provider.as_deref());
         let provider = provider.unwrap_or(names::OTHER).to_owned();
         this.add(names::GEN_AI_PROVIDER_NAME, Some(provider));
         this.add(names::GEN_AI_REQUEST_MODEL, model.map(str::to_owned));
@@ -105,11 +110,11 @@ impl Description {
     }
 
     /// A search.
-    pub(crate) fn of_retriever(serialized: Option<&Serialized>, provider: Option<&str>) -> Self {
+    pub(crate) fn of_retriever(serialized: Option<&Serialized>, providers: &Providers) -> Self {
         let known = |key| serialized.and_then(|who| known(who, key));
         let source = known("data_source_id");
         let mut this = Self::new(operation::RETRIEVAL, source, SpanKind::Client);
-        let provider = known("provider").or(provider);
+        let provider = providers.of(known("provider"));
         this.add(names::GEN_AI_PROVIDER_NAME, provider.map(str::to_owned));
         this.add(names::GEN_AI_DATA_SOURCE_ID, source.map(str::to_owned));
         let model = known("model").map(str::to_owned);
@@ -120,11 +125,20 @@ impl Description {
         this
     }
 
+    /// Whether a chain is neither an agent nor a workflow.
+    pub(crate) fn is_step(run: &RunInfo) -> bool {
+        match run.kind() {
+            RunKind::Agent => false,
+            RunKind::Chain => run.parent().is_some(),
+            _ => true,
+        }
+    }
+
     /// A chain, in whatever shape: a workflow, an agent, or a step of one.
     pub(crate) fn of_chain(
         run: &RunInfo,
         serialized: Option<&Serialized>,
-        provider: Option<&str>,
+        providers: &Providers,
     ) -> Self {
         let name = run.name().to_owned();
         let known = |key| {
@@ -135,6 +149,7 @@ impl Description {
         match run.kind() {
             RunKind::Agent => {
                 let mut this = Self::new(operation::INVOKE_AGENT, Some(&name), SpanKind::Internal);
+                let provider = providers.of(None);
                 let provider = provider.unwrap_or(names::OTHER).to_owned();
                 this.add(names::GEN_AI_PROVIDER_NAME, Some(provider));
                 this.add(names::GEN_AI_AGENT_NAME, Some(name));
@@ -150,7 +165,7 @@ impl Description {
                 );
                 this
             }
-            RunKind::Chain if run.parent().is_none() => {
+            _ if !Self::is_step(run) => {
                 let mut this =
                     Self::new(operation::INVOKE_WORKFLOW, Some(&name), SpanKind::Internal);
                 this.add(names::GEN_AI_WORKFLOW_NAME, Some(name));
@@ -160,6 +175,7 @@ impl Description {
             _ => Self {
                 name,
                 kind: SpanKind::Internal,
+                inference: false,
                 attributes: Vec::new(),
             },
         }

@@ -1,21 +1,21 @@
 //! The handler: a span for every run, from its start to its end.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::Arc;
 
 use callbacks::{
-    LlmResult, ModelParams, Run, RunError, RunId, RunKind, Serialized, callback_handler,
+    Document, LlmResult, Message, ModelParams, Run, RunError, RunId, Serialized, callback_handler,
 };
-use opentelemetry::global::BoxedTracer;
-use opentelemetry::trace::{Status, TraceContextExt, Tracer};
-use opentelemetry::{Context, KeyValue};
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, Injector};
+use serde_json::Value;
 
 use crate::builder::Builder;
+use crate::content;
 use crate::describe::Description;
 use crate::names::{self, operation};
-use crate::open::{OpenRun, OpenRuns, since};
-use crate::outcome::{error_type, of_response, of_usage};
+use crate::propagation::{extract, inject};
+use crate::recording::{Content, Shared, nothing};
 
 /// Records runs as OpenTelemetry's GenAI conventions ask for it: a span for each.
 ///
@@ -38,13 +38,6 @@ pub struct Otel {
     shared: Arc<Shared>,
     /// Where outermost runs belong; `None` for the context that is current at their start.
     parent: Option<Context>,
-}
-
-pub(crate) struct Shared {
-    pub(crate) tracer: BoxedTracer,
-    pub(crate) provider: Option<String>,
-    pub(crate) clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
-    pub(crate) open: Mutex<OpenRuns>,
 }
 
 impl Otel {
@@ -87,6 +80,47 @@ impl Otel {
         }
     }
 
+    /// The same handler, with the outermost runs under the remote span that these headers name, as
+    /// [`extract`](crate::propagation::extract) reads them; where they name none, like this one.
+    ///
+    /// It is what the server does with the headers of [`inject`](Self::inject), for each request:
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use callbacks::{Callbacks, handler};
+    /// use callbacks_otel::Otel;
+    ///
+    /// fn callbacks_of(request: &HashMap<String, String>, otel: &Otel) -> Callbacks {
+    ///     Callbacks::new().with(handler(otel.continuing(request)).inline())
+    /// }
+    /// # callbacks_of(&HashMap::new(), &Otel::new());
+    /// ```
+    #[must_use]
+    pub fn continuing(&self, headers: &dyn Extractor) -> Self {
+        extract(headers).map_or_else(|| self.clone(), |parent| self.under(parent))
+    }
+
+    /// Writes a run's span into the headers of a call to another machine, as W3C Trace Context has it.
+    /// Nothing is written if the run is over, or not this handler's.
+    ///
+    /// ```
+    /// use std::collections::HashMap;
+    /// use callbacks::ToolRun;
+    /// use callbacks_otel::Otel;
+    ///
+    /// fn headers_for(run: &ToolRun, otel: &Otel) -> HashMap<String, String> {
+    ///     let mut headers = HashMap::new();
+    ///     otel.inject(run.id(), &mut headers);
+    ///     headers
+    /// }
+    /// # let _ = headers_for;
+    /// ```
+    pub fn inject(&self, run: RunId, headers: &mut dyn Injector) {
+        if let Some(context) = self.context(run) {
+            inject(&context, headers);
+        }
+    }
+
     /// The context of a run's span, to start spans of one's own under; `None` if the run is over, or
     /// not this handler's.
     ///
@@ -99,98 +133,26 @@ impl Otel {
     /// ```
     #[must_use]
     pub fn context(&self, run: RunId) -> Option<Context> {
-        self.open().get(run).map(|open| open.context.clone())
+        self.shared.open().get(run).map(|open| open.context.clone())
     }
 
     /// How many runs have a span that has not ended.
     #[must_use]
     pub fn open_runs(&self) -> usize {
-        self.open().len()
+        self.shared.open().len()
     }
 
-    /// No user code runs under the lock, so what a panic may leave behind is whole.
-    fn open(&self) -> MutexGuard<'_, OpenRuns> {
-        let open = self.shared.open.lock();
-        open.unwrap_or_else(PoisonError::into_inner)
+    fn start(&self, run: &Run<'_>, description: Description, content: impl FnOnce() -> Content) {
+        let outermost = self.parent.as_ref();
+        self.shared.start(run, outermost, description, content);
     }
 
-    fn provider(&self) -> Option<&str> {
-        self.shared.provider.as_deref()
+    fn end(&self, run: &Run<'_>, content: impl FnOnce() -> Content) {
+        self.shared.end(run, Vec::new(), None, content);
     }
 
-    fn start(&self, run: &Run<'_>, description: Description) {
-        let parent = {
-            let open = self.open();
-            if open.contains(run.id()) {
-                return;
-            }
-            open.around(run).map(|around| around.context.clone())
-        };
-        let parent = parent
-            .or_else(|| self.parent.clone())
-            .unwrap_or_else(Context::current);
-        let mut attributes = description.attributes.iter();
-        let streams = attributes.any(|known| known.key.as_str() == names::GEN_AI_REQUEST_STREAM);
-        let tracer = &self.shared.tracer;
-        let span = tracer
-            .span_builder(description.name)
-            .with_kind(description.kind)
-            .with_start_time(run.started_at())
-            .with_attributes(description.attributes)
-            .start_with_context(tracer, &parent);
-        let open = OpenRun {
-            context: parent.with_span(span),
-            streams,
-            first_chunk: None,
-            usage: callbacks::TokenUsage::new(),
-        };
-        let before = self.open().insert(run.id(), open);
-        drop(before);
-    }
-
-    fn end(&self, run: &Run<'_>, mut attributes: Vec<KeyValue>, error: Option<&RunError>) {
-        let Some(open) = self.open().remove(run.id()) else {
-            return;
-        };
-        let duration = since(run.started_at(), (self.shared.clock)());
-        if run.kind() == RunKind::Agent {
-            attributes.extend(of_usage(&open.usage));
-        }
-        let span = open.context.span();
-        if let Some(error) = error {
-            attributes.push(KeyValue::new(names::ERROR_TYPE, error_type(error)));
-            span.set_status(Status::error(""));
-        }
-        span.set_attributes(attributes);
-        span.end_with_timestamp(run.started_at() + duration);
-    }
-
-    fn model_end(&self, run: &Run<'_>, response: Option<&LlmResult>, error: Option<&RunError>) {
-        let mut attributes = response.map(of_response).unwrap_or_default();
-        let (first_chunk, streams) = {
-            let mut open = self.open();
-            if let Some(response) = response
-                && open.contains(run.id())
-            {
-                open.used(run, response.usage());
-            }
-            let open = open.get(run.id());
-            open.map_or((None, false), |open| (open.first_chunk, open.streams))
-        };
-        // What the stream itself measured is nearer to the matter.
-        let measured = response.and_then(|response| response.llm_output.time_to_first_token);
-        if let Some(time) = measured.or(first_chunk) {
-            let time = time.as_secs_f64();
-            attributes.push(KeyValue::new(
-                names::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK,
-                time,
-            ));
-            // A span keeps an attribute as often as it is set.
-            if !streams {
-                attributes.push(KeyValue::new(names::GEN_AI_REQUEST_STREAM, true));
-            }
-        }
-        self.end(run, attributes, error);
+    fn fail(&self, run: &Run<'_>, error: &RunError) {
+        self.shared.end(run, Vec::new(), Some(error), nothing);
     }
 }
 
@@ -199,81 +161,135 @@ impl Otel {
     fn on_llm_start(
         &self,
         serialized: Option<&Serialized>,
+        prompts: &[String],
         params: Option<&ModelParams>,
         run: &Run<'_>,
     ) {
         let operation = operation::TEXT_COMPLETION;
-        let description = Description::of_model(operation, serialized, params, self.provider());
-        self.start(run, description);
+        let description =
+            Description::of_model(operation, serialized, params, &self.shared.providers);
+        self.start(run, description, || {
+            asked(content::prompts(prompts), params)
+        });
     }
 
     fn on_chat_model_start(
         &self,
         serialized: Option<&Serialized>,
+        messages: &[Vec<Message>],
         params: Option<&ModelParams>,
         run: &Run<'_>,
     ) {
         let operation = operation::CHAT;
-        let description = Description::of_model(operation, serialized, params, self.provider());
-        self.start(run, description);
+        let description =
+            Description::of_model(operation, serialized, params, &self.shared.providers);
+        self.start(run, description, || asked(content::chats(messages), params));
     }
 
     fn on_llm_new_token(&self, run: &Run<'_>) {
-        if self.open().awaits_chunk(run.id()) {
-            // The clock is the user's, so it is not asked under the lock.
-            let now = (self.shared.clock)();
-            self.open().chunk(run, now);
-        }
+        self.shared.chunk(run);
     }
 
     fn on_llm_end(&self, response: &LlmResult, run: &Run<'_>) {
-        self.model_end(run, Some(response), None);
+        self.shared.end_model(run, Some(response), None, || {
+            vec![(
+                names::GEN_AI_OUTPUT_MESSAGES,
+                content::answers(response, false),
+            )]
+        });
     }
 
     fn on_llm_error(&self, error: &RunError, response: Option<&LlmResult>, run: &Run<'_>) {
-        self.model_end(run, response, Some(error));
+        self.shared.end_model(run, response, Some(error), || {
+            let arrived = response.map(|response| content::answers(response, true));
+            arrived
+                .map(|messages| (names::GEN_AI_OUTPUT_MESSAGES, messages))
+                .into_iter()
+                .collect()
+        });
     }
 
-    fn on_chain_start(&self, serialized: Option<&Serialized>, run: &Run<'_>) {
-        self.start(run, Description::of_chain(run, serialized, self.provider()));
+    fn on_chain_start(&self, serialized: Option<&Serialized>, inputs: &Value, run: &Run<'_>) {
+        let description = Description::of_chain(run, serialized, &self.shared.providers);
+        self.start(run, description, || {
+            of_operation(run, names::GEN_AI_INPUT_MESSAGES, || {
+                content::inputs(inputs)
+            })
+        });
     }
 
-    fn on_chain_end(&self, run: &Run<'_>) {
-        self.end(run, Vec::new(), None);
+    fn on_chain_end(&self, outputs: &Value, run: &Run<'_>) {
+        self.end(run, || {
+            of_operation(run, names::GEN_AI_OUTPUT_MESSAGES, || {
+                content::outputs(outputs)
+            })
+        });
     }
 
     fn on_chain_error(&self, error: &RunError, run: &Run<'_>) {
-        self.end(run, Vec::new(), Some(error));
+        self.fail(run, error);
     }
 
     fn on_tool_start(
         &self,
         serialized: Option<&Serialized>,
+        input: &str,
+        inputs: Option<&Value>,
         tool_call_id: Option<&str>,
         run: &Run<'_>,
     ) {
-        self.start(run, Description::of_tool(run, serialized, tool_call_id));
+        let description = Description::of_tool(run, serialized, tool_call_id);
+        self.start(run, description, || {
+            let arguments = content::arguments(inputs, input);
+            vec![(names::GEN_AI_TOOL_CALL_ARGUMENTS, arguments)]
+        });
     }
 
-    fn on_tool_end(&self, run: &Run<'_>) {
-        self.end(run, Vec::new(), None);
+    fn on_tool_end(&self, output: &Value, run: &Run<'_>) {
+        self.end(run, || {
+            vec![(names::GEN_AI_TOOL_CALL_RESULT, output.clone())]
+        });
     }
 
     fn on_tool_error(&self, error: &RunError, run: &Run<'_>) {
-        self.end(run, Vec::new(), Some(error));
+        self.fail(run, error);
     }
 
-    fn on_retriever_start(&self, serialized: Option<&Serialized>, run: &Run<'_>) {
-        self.start(run, Description::of_retriever(serialized, self.provider()));
+    fn on_retriever_start(&self, serialized: Option<&Serialized>, query: &str, run: &Run<'_>) {
+        let description = Description::of_retriever(serialized, &self.shared.providers);
+        self.start(run, description, || {
+            vec![(names::GEN_AI_RETRIEVAL_QUERY_TEXT, query.into())]
+        });
     }
 
-    fn on_retriever_end(&self, run: &Run<'_>) {
-        self.end(run, Vec::new(), None);
+    fn on_retriever_end(&self, documents: &[Document], run: &Run<'_>) {
+        self.end(run, || {
+            let documents = content::documents(documents);
+            vec![(names::GEN_AI_RETRIEVAL_DOCUMENTS, documents)]
+        });
     }
 
     fn on_retriever_error(&self, error: &RunError, run: &Run<'_>) {
-        self.end(run, Vec::new(), Some(error));
+        self.fail(run, error);
     }
+}
+
+/// What a model is asked, and which tools it is offered.
+fn asked(messages: Value, params: Option<&ModelParams>) -> Content {
+    let mut content = vec![(names::GEN_AI_INPUT_MESSAGES, messages)];
+    let tools = params.map(|params| &params.tools[..]).unwrap_or_default();
+    if !tools.is_empty() {
+        content.push((names::GEN_AI_TOOL_DEFINITIONS, content::tools(tools)));
+    }
+    content
+}
+
+/// A chain that is only a step is no operation of the conventions, so its content has no name.
+fn of_operation(run: &Run<'_>, name: &'static str, messages: impl FnOnce() -> Value) -> Content {
+    if Description::is_step(run) {
+        return nothing();
+    }
+    vec![(name, messages())]
 }
 
 impl Default for Otel {

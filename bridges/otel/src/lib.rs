@@ -1,11 +1,24 @@
 #![doc = include_str!("../README.md")]
 
 mod builder;
+mod capture;
+mod content;
 mod describe;
+mod events;
 mod handler;
+#[cfg(feature = "sdk")]
+mod losses;
+mod metrics;
 pub mod names;
 mod open;
 mod outcome;
+mod parts;
+pub mod propagation;
+mod provider;
+mod recording;
 
 pub use builder::Builder;
+pub use capture::Capture;
 pub use handler::Otel;
+#[cfg(feature = "sdk")]
+pub use losses::{Counted, Losses};

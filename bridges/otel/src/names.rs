@@ -90,12 +90,26 @@ pub const GEN_AI_AGENT_DESCRIPTION: &str = "gen_ai.agent.description";
 pub const GEN_AI_AGENT_VERSION: &str = "gen_ai.agent.version";
 /// The workflow's name.
 pub const GEN_AI_WORKFLOW_NAME: &str = "gen_ai.workflow.name";
+/// Of embeddings: the forms asked for.
+pub const GEN_AI_REQUEST_ENCODING_FORMATS: &str = "gen_ai.request.encoding_formats";
+/// Of embeddings: how many numbers each has.
+pub const GEN_AI_EMBEDDINGS_DIMENSION_COUNT: &str = "gen_ai.embeddings.dimension.count";
+/// What was evaluated: relevance, toxicity, ..
+pub const GEN_AI_EVALUATION_NAME: &str = "gen_ai.evaluation.name";
+/// The outcome of an evaluation, as a number.
+pub const GEN_AI_EVALUATION_SCORE_VALUE: &str = "gen_ai.evaluation.score.value";
+/// The outcome of an evaluation, as a word.
+pub const GEN_AI_EVALUATION_SCORE_LABEL: &str = "gen_ai.evaluation.score.label";
+/// Why an evaluation came out as it did.
+pub const GEN_AI_EVALUATION_EXPLANATION: &str = "gen_ai.evaluation.explanation";
 /// What kind of error it was: of few values.
 pub const ERROR_TYPE: &str = "error.type";
 /// The host that is called.
 pub const SERVER_ADDRESS: &str = "server.address";
 /// The port that is called.
 pub const SERVER_PORT: &str = "server.port";
+/// What a model is told apart from the chat. Content.
+pub const GEN_AI_SYSTEM_INSTRUCTIONS: &str = "gen_ai.system_instructions";
 /// What the model is asked. Content.
 pub const GEN_AI_INPUT_MESSAGES: &str = "gen_ai.input.messages";
 /// What the model answered. Content.
@@ -121,24 +135,78 @@ pub const GEN_AI_CLIENT_TOKEN_USAGE: &str = "gen_ai.client.token.usage";
 /// A metric: how long the first piece of a streamed answer took, in seconds.
 pub const GEN_AI_CLIENT_OPERATION_TIME_TO_FIRST_CHUNK: &str =
     "gen_ai.client.operation.time_to_first_chunk";
+/// A metric: how long each further piece of a streamed answer took, in seconds.
+pub const GEN_AI_CLIENT_OPERATION_TIME_PER_OUTPUT_CHUNK: &str =
+    "gen_ai.client.operation.time_per_output_chunk";
+/// A metric of servers: how long requests took, in seconds.
+pub const GEN_AI_SERVER_REQUEST_DURATION: &str = "gen_ai.server.request.duration";
+/// A metric of servers: how long each token took, in seconds.
+pub const GEN_AI_SERVER_TIME_PER_OUTPUT_TOKEN: &str = "gen_ai.server.time_per_output_token";
+/// A metric of servers: how long the first token took, in seconds.
+pub const GEN_AI_SERVER_TIME_TO_FIRST_TOKEN: &str = "gen_ai.server.time_to_first_token";
 /// An event: all about a call of a model.
 pub const GEN_AI_CLIENT_INFERENCE_OPERATION_DETAILS: &str =
     "gen_ai.client.inference.operation.details";
 /// An event: an operation failed.
 pub const GEN_AI_CLIENT_OPERATION_EXCEPTION: &str = "gen_ai.client.operation.exception";
 
-/// The values of [`GEN_AI_OPERATION_NAME`] that this crate records.
+/// An event: something was evaluated.
+pub const GEN_AI_EVALUATION_RESULT: &str = "gen_ai.evaluation.result";
+/// Of an exception event: where it was.
+pub const EXCEPTION_STACKTRACE: &str = "exception.stacktrace";
+
+/// The values of [`GEN_AI_OPERATION_NAME`].
 pub mod operation {
     /// A call of a chat model.
     pub const CHAT: &str = "chat";
     /// A call of a text model.
     pub const TEXT_COMPLETION: &str = "text_completion";
+    /// A call of a model of several kinds of content.
+    pub const GENERATE_CONTENT: &str = "generate_content";
+    /// A call of a model that makes vectors.
+    pub const EMBEDDINGS: &str = "embeddings";
     /// A search for documents.
     pub const RETRIEVAL: &str = "retrieval";
     /// A call of a tool.
     pub const EXECUTE_TOOL: &str = "execute_tool";
+    /// An agent is made.
+    pub const CREATE_AGENT: &str = "create_agent";
     /// A run of an agent.
     pub const INVOKE_AGENT: &str = "invoke_agent";
     /// A run of an outermost chain.
     pub const INVOKE_WORKFLOW: &str = "invoke_workflow";
+}
+
+/// The values of [`GEN_AI_PROVIDER_NAME`] that are agreed on. Who is not among them has a name of its own.
+pub mod provider {
+    /// Anthropic.
+    pub const ANTHROPIC: &str = "anthropic";
+    /// Amazon Bedrock.
+    pub const AWS_BEDROCK: &str = "aws.bedrock";
+    /// Azure AI Inference.
+    pub const AZURE_AI_INFERENCE: &str = "azure.ai.inference";
+    /// Azure `OpenAI`.
+    pub const AZURE_AI_OPENAI: &str = "azure.ai.openai";
+    /// Cohere.
+    pub const COHERE: &str = "cohere";
+    /// `DeepSeek`.
+    pub const DEEPSEEK: &str = "deepseek";
+    /// Gemini, at Google AI Studio.
+    pub const GCP_GEMINI: &str = "gcp.gemini";
+    /// Any of Google's.
+    pub const GCP_GEN_AI: &str = "gcp.gen_ai";
+    /// Vertex AI.
+    pub const GCP_VERTEX_AI: &str = "gcp.vertex_ai";
+    /// Groq.
+    pub const GROQ: &str = "groq";
+    /// IBM watsonx.
+    pub const IBM_WATSONX_AI: &str = "ibm.watsonx.ai";
+    /// Mistral AI.
+    pub const MISTRAL_AI: &str = "mistral_ai";
+    /// `OpenAI`.
+    pub const OPENAI: &str = "openai";
+    /// Perplexity.
+    pub const PERPLEXITY: &str = "perplexity";
+    /// xAI.
+    pub const X_AI: &str = "x_ai";
 }

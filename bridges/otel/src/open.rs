@@ -6,10 +6,17 @@ use std::time::{Duration, SystemTime};
 use callbacks::{RunId, RunInfo, TokenUsage};
 use opentelemetry::Context;
 
+use crate::metrics::Measured;
+use crate::recording::Details;
+
 /// A run that has started and not ended.
 pub(crate) struct OpenRun {
     /// In which its span is the active one. It is passed on, and never attached.
     pub(crate) context: Context,
+    /// What the metrics of it are recorded with, if it has any.
+    pub(crate) measured: Option<Measured>,
+    /// For the event about it, if there will be one.
+    pub(crate) details: Option<Details>,
     /// Whether it was said at the start that the answer comes piece by piece.
     pub(crate) streams: bool,
     /// How long the first piece of its answer took.
@@ -36,7 +43,7 @@ impl OpenRuns {
         self.0.get(&run)
     }
 
-    /// Gives back what was there: its span ends when it is dropped, which is code of users.
+    /// What was there is given back, to be dropped where nothing is locked.
     pub(crate) fn insert(&mut self, run: RunId, open: OpenRun) -> Option<OpenRun> {
         self.0.insert(run, open)
     }
@@ -49,16 +56,16 @@ impl OpenRuns {
         self.0.len()
     }
 
-    /// A piece of the answer came. Only the first counts.
-    pub(crate) fn chunk(&mut self, run: &RunInfo, now: SystemTime) {
-        if let Some(open) = self.0.get_mut(&run.id()) {
-            let time = since(run.started_at(), now);
-            open.first_chunk.get_or_insert(time);
-        }
-    }
-
+    /// Whether no piece of the answer has come yet.
     pub(crate) fn awaits_chunk(&self, run: RunId) -> bool {
         self.get(run).is_some_and(|open| open.first_chunk.is_none())
+    }
+
+    /// The first piece of the answer came, after this time.
+    pub(crate) fn first_chunk(&mut self, run: RunId, after: Duration) {
+        if let Some(open) = self.0.get_mut(&run) {
+            open.first_chunk.get_or_insert(after);
+        }
     }
 
     /// What a model used is also used by the agents around it.

@@ -9,7 +9,7 @@ use callbacks::{
     RunKind, Serialized, TokenUsage, handler,
 };
 use callbacks_otel::names;
-use common::{expected, fixture, table};
+use common::{expected, fixture, fixture_with, table};
 use opentelemetry::Context;
 use opentelemetry::trace::{
     FutureExt, SpanId, SpanKind, Status, TraceContextExt, Tracer, TracerProvider,
@@ -300,4 +300,32 @@ async fn on_a_lane_parents_are_right_too() {
     let flow = fixture.span("invoke_workflow step");
     let tool = fixture.span("execute_tool step");
     assert_eq!(tool.parent_span_id, flow.span_context.span_id());
+}
+
+#[tokio::test]
+async fn providers_have_the_names_of_the_conventions() {
+    let rows = [
+        (Some("openai"), "openai"),
+        (Some("bedrock"), "aws.bedrock"),
+        (Some("house"), "x.house"),
+        // what is said here outranks what is known
+        (Some("azure"), "x.azure"),
+        (Some("somebody"), "somebody"),
+        (None, "gcp.gemini"),
+    ];
+    for (said, recorded) in rows {
+        let fixture = fixture_with(|builder| {
+            let builder = builder.provider("gemini");
+            let builder = builder.rename_provider("house", "x.house");
+            builder.rename_provider("azure", "x.azure")
+        });
+        let mut params = ModelParams::new();
+        params.provider = said.map(str::to_owned);
+        let run = fixture.callbacks.llm_start(&CHAT, || vec![String::new()]);
+        let run = run.params(&params).await.unwrap();
+        run.end(|| LlmResult::from_text("")).await.unwrap();
+        let span = fixture.span("text_completion");
+        let provider = &table(&span.attributes)[names::GEN_AI_PROVIDER_NAME];
+        assert_eq!(provider, recorded);
+    }
 }

@@ -1,5 +1,6 @@
 //! A handler whose spans are kept in memory, and their attributes as tables.
 #![allow(
+    dead_code,
     unreachable_pub,
     reason = "the tests that share it are crates of their own"
 )]
@@ -9,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use callbacks::{Callbacks, Run, callback_handler, handler};
-use callbacks_otel::Otel;
+use callbacks_otel::{Builder, Otel};
 use opentelemetry::trace::{SpanKind, TraceId, TraceState};
 use opentelemetry::{Context, KeyValue};
 use opentelemetry_sdk::trace::{
@@ -50,6 +51,10 @@ pub struct Fixture {
 
 /// Every run takes 1.5 s by the clock of the handler.
 pub fn fixture() -> Fixture {
+    fixture_with(|builder| builder.provider("local"))
+}
+
+pub fn fixture_with(settings: impl FnOnce(Builder) -> Builder) -> Fixture {
     let exporter = InMemorySpanExporter::default();
     let seen = Seen::default();
     let provider = SdkTracerProvider::builder()
@@ -58,9 +63,8 @@ pub fn fixture() -> Fixture {
         .build();
     let started = Started::default();
     let last = started.clone();
-    let otel = Otel::builder()
+    let otel = settings(Otel::builder())
         .tracer_provider(&provider)
-        .provider("local")
         .clock(move || *last.0.lock().unwrap() + Duration::from_millis(1_500))
         .build();
     let callbacks = Callbacks::new()

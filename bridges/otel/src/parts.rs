@@ -1,0 +1,98 @@
+//! The parts of a message, and what they are in providers' words.
+
+use serde_json::{Map, Value, json};
+
+pub(crate) fn text(text: &str) -> Value {
+    json!({"type": "text", "content": text})
+}
+
+pub(crate) fn tool_call(id: Option<&str>, name: &str, arguments: &Value) -> Value {
+    let mut part = json!({"type": "tool_call", "name": name, "arguments": arguments});
+    if let Some(id) = id {
+        part["id"] = id.into();
+    }
+    part
+}
+
+pub(crate) fn tool_response(id: Option<&str>, response: &Value) -> Value {
+    let mut part = json!({"type": "tool_call_response", "response": response});
+    if let Some(id) = id {
+        part["id"] = id.into();
+    }
+    part
+}
+
+/// A block of content. One that the conventions have no part for stays as it is, as long as it has a
+/// type, for that is all they ask of other parts.
+pub(crate) fn of_block(block: &Value) -> Value {
+    if let Some(said) = block.as_str() {
+        return text(said);
+    }
+    known(block).unwrap_or_else(|| match block {
+        Value::Object(fields) if fields.get("type").is_some_and(Value::is_string) => block.clone(),
+        block => json!({"type": "unknown", "content": block}),
+    })
+}
+
+fn known(block: &Value) -> Option<Value> {
+    let of = |key: &str| block[key].as_str();
+    match of("type")? {
+        "text" | "input_text" | "output_text" => Some(text(of("text")?)),
+        "reasoning" | "thinking" => {
+            let content = of("reasoning").or_else(|| of("thinking"))?;
+            Some(json!({"type": "reasoning", "content": content}))
+        }
+        "tool_use" => {
+            let arguments = &block["input"];
+            Some(tool_call(of("id"), of("name")?, arguments))
+        }
+        "tool_result" => {
+            let response = &block["content"];
+            Some(tool_response(of("tool_use_id"), response))
+        }
+        "image_url" => {
+            let url = &block["image_url"];
+            by_url("image", url.as_str().or_else(|| url["url"].as_str())?)
+        }
+        "image" => {
+            let source = &block["source"];
+            let of = |key: &str| source[key].as_str();
+            match of("type")? {
+                "base64" => Some(blob("image", of("media_type"), of("data")?)),
+                "url" => by_url("image", of("url")?),
+                "file" => {
+                    Some(json!({"type": "file", "modality": "image", "file_id": of("file_id")?}))
+                }
+                _ => None,
+            }
+        }
+        "input_audio" => {
+            let audio = &block["input_audio"];
+            let mime = audio["format"].as_str().map(|of| format!("audio/{of}"));
+            Some(blob("audio", mime.as_deref(), audio["data"].as_str()?))
+        }
+        _ => None,
+    }
+}
+
+/// What is in the URL itself, or where to find it.
+fn by_url(modality: &str, url: &str) -> Option<Value> {
+    match url.strip_prefix("data:") {
+        Some(data) => {
+            let (mime, content) = data.split_once(";base64,")?;
+            Some(blob(modality, Some(mime), content))
+        }
+        None => Some(json!({"type": "uri", "modality": modality, "uri": url})),
+    }
+}
+
+fn blob(modality: &str, mime: Option<&str>, content: &str) -> Value {
+    let mut part = Map::new();
+    part.insert("type".to_owned(), "blob".into());
+    part.insert("modality".to_owned(), modality.into());
+    part.insert("content".to_owned(), content.into());
+    if let Some(mime) = mime {
+        part.insert("mime_type".to_owned(), mime.into());
+    }
+    Value::Object(part)
+}

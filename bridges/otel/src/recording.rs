@@ -1,0 +1,248 @@
+//! What is recorded at the start of a run and at its end: the span, the metrics, the events.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use callbacks::{LlmResult, Run, RunError, RunKind};
+use opentelemetry::global::BoxedTracer;
+use opentelemetry::trace::{SpanRef, Status, TraceContextExt, Tracer};
+use opentelemetry::{Context, Key, KeyValue};
+use serde_json::Value;
+
+use crate::capture::Capture;
+use crate::content::text;
+use crate::describe::Description;
+use crate::events::{self, Event, Events};
+use crate::metrics::{Measured, Metrics};
+use crate::names;
+use crate::open::{OpenRun, OpenRuns, since};
+use crate::outcome::{error_type, of_response, of_usage};
+use crate::provider::Providers;
+
+/// What all clones of a handler share.
+pub(crate) struct Shared {
+    pub(crate) tracer: BoxedTracer,
+    pub(crate) metrics: Metrics,
+    /// Where events go, if anywhere.
+    pub(crate) events: Option<Box<dyn Events>>,
+    pub(crate) capture: Capture,
+    pub(crate) providers: Providers,
+    pub(crate) clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
+    pub(crate) open: Mutex<OpenRuns>,
+}
+
+/// What is recorded only if the user says so, by the names of attributes.
+pub(crate) type Content = Vec<(&'static str, Value)>;
+
+/// Where there is no content, or none that the conventions have a name for.
+pub(crate) fn nothing() -> Content {
+    Vec::new()
+}
+
+/// What the event about a call will say, as far as it is known at the start.
+#[derive(Default)]
+pub(crate) struct Details {
+    attributes: Vec<KeyValue>,
+    content: Content,
+}
+
+impl Shared {
+    /// No code of others runs under the lock, so what a panic may leave behind is whole.
+    pub(crate) fn open(&self) -> MutexGuard<'_, OpenRuns> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn start(
+        &self,
+        run: &Run<'_>,
+        outermost: Option<&Context>,
+        description: Description,
+        content: impl FnOnce() -> Content,
+    ) {
+        let parent = {
+            let open = self.open();
+            if open.contains(run.id()) {
+                return;
+            }
+            open.around(run).map(|around| around.context.clone())
+        };
+        let parent = parent
+            .or_else(|| outermost.cloned())
+            .unwrap_or_else(Context::current);
+        let mut attributes = description.attributes.iter();
+        let streams = attributes.any(|known| known.key.as_str() == names::GEN_AI_REQUEST_STREAM);
+        let measured = Measured::by(&description);
+        let details = description.inference && self.wanted(events::DETAILS);
+        let mut details = details.then(|| Details {
+            attributes: description.attributes.clone(),
+            content: nothing(),
+        });
+        let tracer = &self.tracer;
+        let span = tracer
+            .span_builder(description.name)
+            .with_kind(description.kind)
+            .with_start_time(run.started_at())
+            .with_attributes(description.attributes)
+            .start_with_context(tracer, &parent);
+        let under = parent.with_span(span);
+        let content = self.capture(&under.span(), details.is_some(), content);
+        if let Some(details) = &mut details {
+            details.content = content;
+        }
+        let open = OpenRun {
+            context: under,
+            measured,
+            details,
+            streams,
+            first_chunk: None,
+            usage: callbacks::TokenUsage::new(),
+        };
+        let _before = self.open().insert(run.id(), open);
+    }
+
+    /// A piece of an answer came. Only the first counts, and the clock is not asked for others.
+    pub(crate) fn chunk(&self, run: &Run<'_>) {
+        let awaited = self.open().awaits_chunk(run.id());
+        if awaited {
+            let after = since(run.started_at(), (self.clock)());
+            self.open().first_chunk(run.id(), after);
+        }
+    }
+
+    pub(crate) fn end(
+        &self,
+        run: &Run<'_>,
+        mut attributes: Vec<KeyValue>,
+        error: Option<&RunError>,
+        content: impl FnOnce() -> Content,
+    ) {
+        let Some(open) = self.open().remove(run.id()) else {
+            return;
+        };
+        let duration = since(run.started_at(), (self.clock)());
+        let end = run.started_at() + duration;
+        if run.kind() == RunKind::Agent {
+            attributes.extend(of_usage(&open.usage));
+        }
+        let span = open.context.span();
+        let called = open.measured.is_some();
+        if let Some(measured) = open.measured {
+            self.metrics.record(measured, duration, &attributes, error);
+        }
+        if let Some(error) = error {
+            attributes.push(KeyValue::new(names::ERROR_TYPE, error_type(error)));
+            // What an error says may be what the user said.
+            let shown = self.capture.on_spans();
+            let shown = if shown { &*error.message } else { "" };
+            span.set_status(Status::error(shown.to_owned()));
+            if called {
+                self.emit_failure(&span, error, end);
+            }
+        }
+        let content = self.capture(&span, open.details.is_some(), content);
+        if let Some(mut details) = open.details {
+            details.attributes.extend_from_slice(&attributes);
+            details.content.extend(content);
+            self.emit_details(&span, details, end);
+        }
+        span.set_attributes(attributes);
+        span.end_with_timestamp(end);
+    }
+
+    pub(crate) fn end_model(
+        &self,
+        run: &Run<'_>,
+        response: Option<&LlmResult>,
+        error: Option<&RunError>,
+        content: impl FnOnce() -> Content,
+    ) {
+        let mut attributes = response.map(of_response).unwrap_or_default();
+        let (first_chunk, streams) = {
+            let mut open = self.open();
+            if let Some(response) = response
+                && open.contains(run.id())
+            {
+                open.used(run, response.usage());
+            }
+            let open = open.get(run.id());
+            open.map_or((None, false), |open| (open.first_chunk, open.streams))
+        };
+        // What the stream itself measured is nearer to the matter.
+        let measured = response.and_then(|response| response.llm_output.time_to_first_token);
+        if let Some(time) = measured.or(first_chunk) {
+            let time = time.as_secs_f64();
+            let name = names::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK;
+            attributes.push(KeyValue::new(name, time));
+            // A span keeps an attribute as often as it is set.
+            if !streams {
+                attributes.push(KeyValue::new(names::GEN_AI_REQUEST_STREAM, true));
+            }
+        }
+        self.end(run, attributes, error, content);
+    }
+
+    /// Makes the content if it goes anywhere, and puts it on the span if it belongs there. What is
+    /// given back is for the event.
+    fn capture(
+        &self,
+        span: &SpanRef<'_>,
+        details: bool,
+        content: impl FnOnce() -> Content,
+    ) -> Content {
+        let on_span = self.capture.on_spans() && span.is_recording();
+        let on_event = self.capture.on_events() && details;
+        if !on_span && !on_event {
+            return nothing();
+        }
+        let content = content();
+        if on_span {
+            let content = content.iter();
+            span.set_attributes(content.map(|(name, value)| KeyValue::new(*name, text(value))));
+        }
+        if on_event { content } else { nothing() }
+    }
+
+    fn wanted(&self, event: (&'static str, opentelemetry::logs::Severity)) -> bool {
+        let events = self.events.as_ref();
+        events.is_some_and(|events| events.wanted(event))
+    }
+
+    fn emit_details(&self, span: &SpanRef<'_>, details: Details, time: SystemTime) {
+        let attributes = details.attributes.iter().map(events::attribute);
+        let content = details.content.into_iter();
+        let content = content.map(|(name, json)| (Key::new(name), events::structured(json)));
+        let attributes = attributes.chain(content).collect();
+        self.emit(events::DETAILS, span, time, attributes);
+    }
+
+    fn emit_failure(&self, span: &SpanRef<'_>, error: &RunError, time: SystemTime) {
+        if !self.wanted(events::FAILED) {
+            return;
+        }
+        let mut attributes = vec![KeyValue::new(names::EXCEPTION_TYPE, error_type(error))];
+        if self.capture.on_events() {
+            let message = error.message.clone();
+            attributes.push(KeyValue::new(names::EXCEPTION_MESSAGE, message));
+        }
+        let attributes = attributes.iter().map(events::attribute).collect();
+        self.emit(events::FAILED, span, time, attributes);
+    }
+
+    fn emit(
+        &self,
+        (name, severity): (&'static str, opentelemetry::logs::Severity),
+        span: &SpanRef<'_>,
+        time: SystemTime,
+        attributes: Vec<(Key, opentelemetry::logs::AnyValue)>,
+    ) {
+        if let Some(events) = &self.events {
+            events.emit(Event {
+                name,
+                severity,
+                time,
+                span: span.span_context().clone(),
+                attributes,
+            });
+        }
+    }
+}
