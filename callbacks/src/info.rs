@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
@@ -116,7 +117,31 @@ impl Labels {
 /// What is known about a run from its start on. Cheap to clone, and good to keep: it holds no
 /// handler, and what it says does not change.
 ///
-/// A handler gets it from [`Run::info`], to remember a run beyond the event.
+/// A handler gets it from [`Run::info`], to remember a run beyond the event: as the key of a map, for two
+/// are equal if they are of the same run. Emitters may give two runs the same id.
+///
+/// ```
+/// use std::collections::HashMap;
+/// use std::sync::Mutex;
+///
+/// use callbacks::{Run, RunInfo, callback_handler};
+///
+/// /// How many pieces each answer came in.
+/// #[derive(Default)]
+/// struct Pieces(Mutex<HashMap<RunInfo, u64>>);
+///
+/// #[callback_handler]
+/// impl Pieces {
+///     fn on_llm_new_token(&self, run: &Run<'_>) {
+///         *self.0.lock().unwrap().entry(run.info().clone()).or_default() += 1;
+///     }
+///
+///     fn on_llm_end(&self, run: &Run<'_>) {
+///         let pieces = self.0.lock().unwrap().remove(run.info());
+///         println!("{}: {}", run.name(), pieces.unwrap_or_default());
+///     }
+/// }
+/// ```
 #[derive(Clone)]
 pub struct RunInfo(Arc<Facts>);
 
@@ -266,6 +291,20 @@ impl RunInfo {
     #[must_use]
     pub fn started_at(&self) -> SystemTime {
         self.0.started_at
+    }
+}
+
+impl PartialEq for RunInfo {
+    fn eq(&self, other: &Self) -> bool {
+        self.address() == other.address()
+    }
+}
+
+impl Eq for RunInfo {}
+
+impl Hash for RunInfo {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.address().hash(state);
     }
 }
 

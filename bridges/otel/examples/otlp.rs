@@ -81,7 +81,7 @@ async fn agent(otel: &Otel) -> Result<(), EmitError> {
         .await?;
     // What is sent with the call of another machine ..
     let mut headers = HashMap::new();
-    otel.inject(tool.id(), &mut headers);
+    otel.inject(tool.info(), &mut headers);
     let found = search(otel, &headers).await?;
     tool.end(&found).await?;
     agent.end(&json!("13.8 billion years")).await

@@ -13,6 +13,8 @@ pub(crate) struct Description {
     pub(crate) kind: SpanKind,
     /// Whether a model is called.
     pub(crate) inference: bool,
+    /// Whether it answers piece by piece, as far as it is known.
+    pub(crate) streams: Option<bool>,
     /// All of them are given at the creation of the span, for a sampler decides by them.
     pub(crate) attributes: Vec<KeyValue>,
 }
@@ -23,6 +25,7 @@ impl Description {
             name: subject.map_or_else(|| operation.to_owned(), |of| format!("{operation} {of}")),
             kind,
             inference: false,
+            streams: None,
             attributes: vec![KeyValue::new(names::GEN_AI_OPERATION_NAME, operation)],
         }
     }
@@ -47,6 +50,7 @@ impl Description {
             .or_else(|| serialized.and_then(|who| known(who, "model_name")));
         let mut this = Self::new(operation, model, SpanKind::Client);
         this.inference = true;
+        this.streams = params.stream;
         let provider = providers.of(params.provider.as_deref());
         let provider = provider.unwrap_or(names::OTHER).to_owned();
         this.add(names::GEN_AI_PROVIDER_NAME, Some(provider));
@@ -176,6 +180,7 @@ impl Description {
                 name,
                 kind: SpanKind::Internal,
                 inference: false,
+                streams: None,
                 attributes: Vec::new(),
             },
         }

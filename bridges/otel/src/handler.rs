@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use callbacks::{
-    Document, LlmResult, Message, ModelParams, Run, RunError, RunId, Serialized, callback_handler,
+    Document, LlmResult, Message, ModelParams, Run, RunError, RunInfo, Serialized, callback_handler,
 };
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector};
@@ -101,7 +101,8 @@ impl Otel {
     }
 
     /// Writes a run's span into the headers of a call to another machine, as W3C Trace Context has it.
-    /// Nothing is written if the run is over, or not this handler's.
+    /// Nothing is written if the run is over, or not this handler's. Code that is handed no run finds it
+    /// with [`Callbacks::current`](callbacks::Callbacks::current) and its `run_info`.
     ///
     /// ```
     /// use std::collections::HashMap;
@@ -110,12 +111,12 @@ impl Otel {
     ///
     /// fn headers_for(run: &ToolRun, otel: &Otel) -> HashMap<String, String> {
     ///     let mut headers = HashMap::new();
-    ///     otel.inject(run.id(), &mut headers);
+    ///     otel.inject(run.info(), &mut headers);
     ///     headers
     /// }
     /// # let _ = headers_for;
     /// ```
-    pub fn inject(&self, run: RunId, headers: &mut dyn Injector) {
+    pub fn inject(&self, run: &RunInfo, headers: &mut dyn Injector) {
         if let Some(context) = self.context(run) {
             inject(&context, headers);
         }
@@ -125,14 +126,26 @@ impl Otel {
     /// not this handler's.
     ///
     /// ```
-    /// use callbacks::RunId;
+    /// use callbacks::{Callbacks, Serialized, handler};
     /// use callbacks_otel::Otel;
+    /// use serde_json::json;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// static SEARCH: Serialized = Serialized::new("Search");
     ///
     /// let otel = Otel::new();
-    /// assert!(otel.context(RunId::from(1)).is_none());
+    /// let callbacks = Callbacks::new().with(handler(otel.clone()).inline());
+    /// let tool = callbacks.tool_start(&SEARCH, "tea").await?;
+    /// let run = tool.info().clone();
+    /// assert!(otel.context(&run).is_some());
+    /// tool.end(&json!("3 kinds of tea")).await?;
+    /// assert!(otel.context(&run).is_none());
+    /// # Ok::<(), callbacks::EmitError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
-    pub fn context(&self, run: RunId) -> Option<Context> {
+    pub fn context(&self, run: &RunInfo) -> Option<Context> {
         self.shared.open().get(run).map(|open| open.context.clone())
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use opentelemetry::logs::Severity;
@@ -18,8 +18,8 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 /// How much telemetry did not arrive, because its collector was down or refused it.
 ///
 /// An SDK logs every batch that it fails to export. This counts what was in them, and says through
-/// `tracing` once that nothing arrives, and once that it does again. What a batch processor drops
-/// because its queue is full never comes to an exporter: the SDK itself counts that.
+/// `tracing` once that something does not arrive, and once that everything does again. What a batch
+/// processor drops because its queue is full never comes to an exporter: the SDK itself counts that.
 ///
 /// ```
 /// use callbacks_otel::{Losses, Otel};
@@ -41,7 +41,16 @@ struct Counts {
     spans: AtomicU64,
     metrics: AtomicU64,
     log_records: AtomicU64,
-    down: AtomicBool,
+    /// The signals whose last export failed, as bits. A collector may take some and refuse others.
+    down: AtomicU8,
+}
+
+/// What is exported.
+#[derive(Clone, Copy)]
+enum Signal {
+    Spans = 1,
+    Metrics = 2,
+    LogRecords = 4,
 }
 
 impl Losses {
@@ -77,32 +86,60 @@ impl Losses {
         self.0.log_records.load(Ordering::Relaxed)
     }
 
-    fn heed(&self, counter: &AtomicU64, count: usize, result: &OTelSdkResult) {
-        let Counts { down, .. } = &*self.0;
-        match result {
-            Ok(()) => {
-                if down.swap(false, Ordering::Relaxed) {
-                    let (spans, metrics) = (self.spans(), self.metrics());
-                    let log_records = self.log_records();
-                    tracing::info!(
-                        spans,
-                        metrics,
-                        log_records,
-                        "telemetry arrives again; these did not"
-                    );
-                }
-            }
-            Err(error) => {
-                counter.fetch_add(count as u64, Ordering::Relaxed);
-                if !down.swap(true, Ordering::Relaxed) {
-                    tracing::error!(
-                        %error,
-                        "telemetry does not arrive: is the collector up, and the exporter's endpoint \
-                         right? what is lost is counted, and this is not said again until some arrives"
-                    );
-                }
-            }
+    fn arrived(&self, signal: Signal) {
+        let signal = signal as u8;
+        if self.0.down.fetch_and(!signal, Ordering::Relaxed) == signal {
+            let (spans, metrics) = (self.spans(), self.metrics());
+            let log_records = self.log_records();
+            tracing::info!(
+                spans,
+                metrics,
+                log_records,
+                "telemetry arrives again; these did not"
+            );
         }
+    }
+
+    fn lost(&self, signal: Signal, count: usize, error: &dyn fmt::Display) {
+        let counter = match signal {
+            Signal::Spans => &self.0.spans,
+            Signal::Metrics => &self.0.metrics,
+            Signal::LogRecords => &self.0.log_records,
+        };
+        counter.fetch_add(count as u64, Ordering::Relaxed);
+        if self.0.down.fetch_or(signal as u8, Ordering::Relaxed) == 0 {
+            tracing::error!(
+                %error,
+                "telemetry does not arrive: is the collector up, and the exporter's endpoint right? what \
+                 is lost is counted, and this is not said again until all arrives"
+            );
+        }
+    }
+
+    async fn watch(
+        &self,
+        signal: Signal,
+        count: usize,
+        export: impl Future<Output = OTelSdkResult>,
+    ) -> OTelSdkResult {
+        let given_up = GivenUp(self, signal, count);
+        let result = export.await;
+        std::mem::forget(given_up);
+        match &result {
+            Ok(()) => self.arrived(signal),
+            Err(error) => self.lost(signal, count, error),
+        }
+        result
+    }
+}
+
+/// Counts an export that is dropped before it is done, by a processor that ran out of patience.
+struct GivenUp<'l>(&'l Losses, Signal, usize);
+
+impl Drop for GivenUp<'_> {
+    fn drop(&mut self) {
+        let Self(losses, signal, count) = *self;
+        losses.lost(signal, count, &"the export was given up");
     }
 }
 
@@ -115,12 +152,8 @@ pub struct Counted<E> {
 impl<E: SpanExporter> SpanExporter for Counted<E> {
     fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
         let count = batch.len();
-        let exported = self.exporter.export(batch);
-        async move {
-            let result = exported.await;
-            self.losses.heed(&self.losses.0.spans, count, &result);
-            result
-        }
+        let export = self.exporter.export(batch);
+        self.losses.watch(Signal::Spans, count, export)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
@@ -140,9 +173,8 @@ impl<E: PushMetricExporter> PushMetricExporter for Counted<E> {
     async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
         let scopes = metrics.scope_metrics();
         let count = scopes.map(|scope| scope.metrics().count()).sum();
-        let result = self.exporter.export(metrics).await;
-        self.losses.heed(&self.losses.0.metrics, count, &result);
-        result
+        let export = self.exporter.export(metrics);
+        self.losses.watch(Signal::Metrics, count, export).await
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -161,9 +193,8 @@ impl<E: PushMetricExporter> PushMetricExporter for Counted<E> {
 impl<E: LogExporter> LogExporter for Counted<E> {
     async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
         let count = batch.iter().count();
-        let result = self.exporter.export(batch).await;
-        self.losses.heed(&self.losses.0.log_records, count, &result);
-        result
+        let export = self.exporter.export(batch);
+        self.losses.watch(Signal::LogRecords, count, export).await
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {

@@ -35,6 +35,7 @@ const TOKENS: [f64; 14] = [
 pub(crate) struct Metrics {
     duration: Histogram<f64>,
     first_chunk: Histogram<f64>,
+    further_chunks: Histogram<f64>,
     tokens: Histogram<u64>,
 }
 
@@ -92,6 +93,10 @@ impl Metrics {
                 names::GEN_AI_CLIENT_OPERATION_TIME_TO_FIRST_CHUNK,
                 "Time to receive the first chunk of a streamed answer.",
             ),
+            further_chunks: seconds(
+                names::GEN_AI_CLIENT_OPERATION_TIME_PER_OUTPUT_CHUNK,
+                "Time to receive each further chunk of a streamed answer.",
+            ),
             tokens: meter
                 .u64_histogram(names::GEN_AI_CLIENT_TOKEN_USAGE)
                 .with_unit("{token}")
@@ -101,11 +106,13 @@ impl Metrics {
         }
     }
 
-    /// A call is over, which its span says with these attributes.
+    /// A call is over, which its span says with these attributes, after chunks that took so long, in
+    /// seconds.
     pub(crate) fn record(
         &self,
         Measured(mut with): Measured,
         duration: Duration,
+        chunks: &[f64],
         attributes: &[KeyValue],
         error: Option<&RunError>,
     ) {
@@ -114,6 +121,9 @@ impl Metrics {
         let first_chunk = find(names::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK);
         if let Some(&Value::F64(seconds)) = first_chunk.map(|pair| &pair.value) {
             self.first_chunk.record(seconds, &with);
+        }
+        for &seconds in chunks {
+            self.further_chunks.record(seconds, &with);
         }
         for (name, kind) in [
             (names::GEN_AI_USAGE_INPUT_TOKENS, "input"),

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use callbacks::{RunId, RunInfo, TokenUsage};
+use callbacks::{Run, RunInfo, TokenUsage};
 use opentelemetry::Context;
 
 use crate::metrics::Measured;
@@ -17,61 +17,80 @@ pub(crate) struct OpenRun {
     pub(crate) measured: Option<Measured>,
     /// For the event about it, if there will be one.
     pub(crate) details: Option<Details>,
-    /// Whether it was said at the start that the answer comes piece by piece.
-    pub(crate) streams: bool,
-    /// How long the first piece of its answer took.
-    pub(crate) first_chunk: Option<Duration>,
+    /// Whether the answer comes piece by piece, as far as the start said so.
+    pub(crate) streams: Option<bool>,
+    pub(crate) chunks: Chunks,
     /// What the models in an agent used.
     pub(crate) usage: TokenUsage,
 }
 
-/// All of them.
+/// When the pieces of an answer came.
 #[derive(Default)]
-pub(crate) struct OpenRuns(HashMap<RunId, OpenRun>);
+pub(crate) struct Chunks {
+    /// How long the first took.
+    pub(crate) first: Option<Duration>,
+    /// How long each further one took, in seconds.
+    pub(crate) further: Vec<f64>,
+    /// The number of the last one's event, and its time.
+    last: Option<(u64, SystemTime)>,
+}
+
+impl Chunks {
+    fn add(&mut self, run: &Run<'_>, now: SystemTime) {
+        match self.last {
+            // A clone of the handler has heard of it.
+            Some((seq, _)) if seq == run.seq() => return,
+            Some((_, before)) => self.further.push(since(before, now).as_secs_f64()),
+            None => self.first = Some(since(run.started_at(), now)),
+        }
+        self.last = Some((run.seq(), now));
+    }
+}
+
+/// All of them. Not by their ids, which are the emitter's, who may use one twice.
+#[derive(Default)]
+pub(crate) struct OpenRuns(HashMap<RunInfo, OpenRun>);
 
 impl OpenRuns {
     /// The nearest run around this one that has a span.
     pub(crate) fn around(&self, run: &RunInfo) -> Option<&OpenRun> {
-        ancestors(run).find_map(|run| self.0.get(&run.id()))
+        ancestors(run).find_map(|run| self.0.get(run))
     }
 
-    pub(crate) fn contains(&self, run: RunId) -> bool {
-        self.0.contains_key(&run)
+    pub(crate) fn contains(&self, run: &RunInfo) -> bool {
+        self.0.contains_key(run)
     }
 
-    pub(crate) fn get(&self, run: RunId) -> Option<&OpenRun> {
-        self.0.get(&run)
+    pub(crate) fn get(&self, run: &RunInfo) -> Option<&OpenRun> {
+        self.0.get(run)
     }
 
     /// What was there is given back, to be dropped where nothing is locked.
-    pub(crate) fn insert(&mut self, run: RunId, open: OpenRun) -> Option<OpenRun> {
+    pub(crate) fn insert(&mut self, run: RunInfo, open: OpenRun) -> Option<OpenRun> {
         self.0.insert(run, open)
     }
 
-    pub(crate) fn remove(&mut self, run: RunId) -> Option<OpenRun> {
-        self.0.remove(&run)
+    pub(crate) fn remove(&mut self, run: &RunInfo) -> Option<OpenRun> {
+        self.0.remove(run)
     }
 
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether no piece of the answer has come yet.
-    pub(crate) fn awaits_chunk(&self, run: RunId) -> bool {
-        self.get(run).is_some_and(|open| open.first_chunk.is_none())
-    }
-
-    /// The first piece of the answer came, after this time.
-    pub(crate) fn first_chunk(&mut self, run: RunId, after: Duration) {
-        if let Some(open) = self.0.get_mut(&run) {
-            open.first_chunk.get_or_insert(after);
+    /// A piece of the answer came.
+    pub(crate) fn chunk(&mut self, run: &Run<'_>, now: SystemTime) {
+        if let Some(open) = self.0.get_mut(run.info())
+            && open.streams != Some(false)
+        {
+            open.chunks.add(run, now);
         }
     }
 
     /// What a model used is also used by the agents around it.
     pub(crate) fn used(&mut self, run: &RunInfo, usage: &TokenUsage) {
         for around in ancestors(run) {
-            if let Some(open) = self.0.get_mut(&around.id()) {
+            if let Some(open) = self.0.get_mut(around) {
                 open.usage += usage;
             }
         }

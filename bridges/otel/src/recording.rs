@@ -15,7 +15,7 @@ use crate::describe::Description;
 use crate::events::{self, Event, Events};
 use crate::metrics::{Measured, Metrics};
 use crate::names;
-use crate::open::{OpenRun, OpenRuns, since};
+use crate::open::{Chunks, OpenRun, OpenRuns, since};
 use crate::outcome::{error_type, of_response, of_usage};
 use crate::provider::Providers;
 
@@ -61,7 +61,7 @@ impl Shared {
     ) {
         let parent = {
             let open = self.open();
-            if open.contains(run.id()) {
+            if open.contains(run) {
                 return;
             }
             open.around(run).map(|around| around.context.clone())
@@ -69,8 +69,7 @@ impl Shared {
         let parent = parent
             .or_else(|| outermost.cloned())
             .unwrap_or_else(Context::current);
-        let mut attributes = description.attributes.iter();
-        let streams = attributes.any(|known| known.key.as_str() == names::GEN_AI_REQUEST_STREAM);
+        let streams = description.streams;
         let measured = Measured::by(&description);
         let details = description.inference && self.wanted(events::DETAILS);
         let mut details = details.then(|| Details {
@@ -94,19 +93,17 @@ impl Shared {
             measured,
             details,
             streams,
-            first_chunk: None,
+            chunks: Chunks::default(),
             usage: callbacks::TokenUsage::new(),
         };
-        let _before = self.open().insert(run.id(), open);
+        let _before = self.open().insert(run.info().clone(), open);
     }
 
-    /// A piece of an answer came. Only the first counts, and the clock is not asked for others.
+    /// A piece of an answer came.
     pub(crate) fn chunk(&self, run: &Run<'_>) {
-        let awaited = self.open().awaits_chunk(run.id());
-        if awaited {
-            let after = since(run.started_at(), (self.clock)());
-            self.open().first_chunk(run.id(), after);
-        }
+        // The clock is the user's, so it is not asked under the lock.
+        let now = (self.clock)();
+        self.open().chunk(run, now);
     }
 
     pub(crate) fn end(
@@ -116,7 +113,7 @@ impl Shared {
         error: Option<&RunError>,
         content: impl FnOnce() -> Content,
     ) {
-        let Some(open) = self.open().remove(run.id()) else {
+        let Some(open) = self.open().remove(run) else {
             return;
         };
         let duration = since(run.started_at(), (self.clock)());
@@ -127,7 +124,9 @@ impl Shared {
         let span = open.context.span();
         let called = open.measured.is_some();
         if let Some(measured) = open.measured {
-            self.metrics.record(measured, duration, &attributes, error);
+            let chunks = &open.chunks.further;
+            self.metrics
+                .record(measured, duration, chunks, &attributes, error);
         }
         if let Some(error) = error {
             attributes.push(KeyValue::new(names::ERROR_TYPE, error_type(error)));
@@ -160,21 +159,22 @@ impl Shared {
         let (first_chunk, streams) = {
             let mut open = self.open();
             if let Some(response) = response
-                && open.contains(run.id())
+                && open.contains(run)
             {
                 open.used(run, response.usage());
             }
-            let open = open.get(run.id());
-            open.map_or((None, false), |open| (open.first_chunk, open.streams))
+            let open = open.get(run);
+            open.map_or((None, None), |open| (open.chunks.first, open.streams))
         };
         // What the stream itself measured is nearer to the matter.
         let measured = response.and_then(|response| response.llm_output.time_to_first_token);
-        if let Some(time) = measured.or(first_chunk) {
+        let time = measured.or(first_chunk);
+        if let Some(time) = time.filter(|_| streams != Some(false)) {
             let time = time.as_secs_f64();
             let name = names::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK;
             attributes.push(KeyValue::new(name, time));
             // A span keeps an attribute as often as it is set.
-            if !streams {
+            if streams.is_none() {
                 attributes.push(KeyValue::new(names::GEN_AI_REQUEST_STREAM, true));
             }
         }

@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::HashMap;
 
-use callbacks::{Callbacks, RunId, Serialized, handler};
+use callbacks::{Callbacks, Serialized, handler};
 use callbacks_otel::propagation::{extract, inject};
 use common::fixture;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
@@ -27,7 +27,7 @@ async fn what_runs_on_another_machine_is_under_the_run_that_called_it() {
     let (here, there) = (fixture(), fixture());
     let run = here.callbacks.tool_start(&TOOL, "").await.unwrap();
     let mut headers = HashMap::new();
-    here.otel.inject(run.id(), &mut headers);
+    here.otel.inject(run.info(), &mut headers);
 
     let otel = there.otel.continuing(&headers);
     let callbacks = Callbacks::new().with(handler(otel).inline());
@@ -35,7 +35,7 @@ async fn what_runs_on_another_machine_is_under_the_run_that_called_it() {
     let inner = chain.callbacks().tool_start(&TOOL, "").await.unwrap();
     inner.end(&json!(1)).await.unwrap();
     chain.end(&json!(1)).await.unwrap();
-    let id = run.id();
+    let info = run.info().clone();
     run.end(&json!(1)).await.unwrap();
 
     let outer = here.span("execute_tool remote");
@@ -50,10 +50,10 @@ async fn what_runs_on_another_machine_is_under_the_run_that_called_it() {
         assert_eq!(trace, outer.span_context.trace_id());
     }
 
-    // Of what is over, or was never there, nothing is written.
+    // Of what is over, or another handler's, nothing is written.
     headers.clear();
-    here.otel.inject(id, &mut headers);
-    here.otel.inject(RunId::from(1), &mut headers);
+    here.otel.inject(&info, &mut headers);
+    there.otel.inject(&info, &mut headers);
     assert!(headers.is_empty());
 }
 

@@ -241,7 +241,7 @@ async fn runs_that_are_dropped_leave_nothing() {
     let inputs = json!(null);
     let flow = fixture.callbacks.chain_start(&STEP, &inputs).await.unwrap();
     let tool = flow.callbacks().tool_start(&STEP, "").await.unwrap();
-    let context = fixture.otel.context(tool.id()).unwrap();
+    let context = fixture.otel.context(tool.info()).unwrap();
     assert!(context.span().is_recording());
     assert_eq!(fixture.otel.open_runs(), 2);
     flow.error(RunError::new("")).await.unwrap();

@@ -13,7 +13,7 @@ use super::kinds::{Chain, Kind, Llm, Retriever, Tool};
 use crate::argument::Payload;
 use crate::events::{LlmNewToken, Text};
 use crate::payload::{self, Chunk, RetryState, RunError};
-use crate::{Callbacks, DecisionEvent, EmitError, Event, NoReply, RunId};
+use crate::{Callbacks, DecisionEvent, EmitError, Event, NoReply, RunId, RunInfo};
 
 /// A call of a model, from its start to its end. Made by
 /// [`llm_start`](crate::Callbacks::llm_start) and
@@ -80,6 +80,12 @@ impl<K: Kind, F: Flavour, D> RunGuard<K, F, D> {
     #[must_use]
     pub fn id(&self) -> RunId {
         self.core.node().info.id()
+    }
+
+    /// What handlers are told about the run.
+    #[must_use]
+    pub fn info(&self) -> &RunInfo {
+        &self.core.node().info
     }
 
     /// Whether a handler listens to events `E` of this run.
