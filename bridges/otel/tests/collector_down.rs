@@ -3,10 +3,11 @@
 #[path = "common/receiver.rs"]
 #[allow(dead_code, unreachable_pub, reason = "other tests share it")]
 mod receiver;
+#[path = "common/said.rs"]
+#[allow(dead_code, unreachable_pub, reason = "other tests share it")]
+mod said;
 
-use std::fmt::Write;
 use std::net::{Ipv4Addr, TcpListener};
-use std::sync::{Arc, Mutex};
 
 use callbacks::{Callbacks, EmitError, LlmResult, Message, Serialized, handler};
 use callbacks_otel::{Losses, Otel};
@@ -17,41 +18,11 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use receiver::{Received, Receiver};
+use said::Said;
 use serde_json::json;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
+use tracing::Level;
 
 static WHO: Serialized = Serialized::new("who");
-
-/// What this crate says through `tracing`: its level, and all that is in it.
-#[derive(Clone, Default)]
-struct Said(Arc<Mutex<Vec<(Level, String)>>>);
-
-impl Subscriber for Said {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target().starts_with("callbacks_otel")
-    }
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-    fn event(&self, event: &Event<'_>) {
-        struct Text(String);
-        impl Visit for Text {
-            fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-                let _ = write!(self.0, "{field}={value:?} ");
-            }
-        }
-        let mut text = Text(String::new());
-        event.record(&mut text);
-        let said = (*event.metadata().level(), text.0);
-        self.0.lock().unwrap().push(said);
-    }
-    fn enter(&self, _: &Id) {}
-    fn exit(&self, _: &Id) {}
-}
 
 async fn agent(callbacks: &Callbacks) -> Result<(), EmitError> {
     let chain = callbacks.chain_start(&WHO, &json!(1)).await?;

@@ -1,13 +1,15 @@
 //! Calls are measured: how long they took, how many tokens, how long the first piece took.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime};
 
 use callbacks::{
     Callbacks, ErrorKind, LlmOutput, LlmResult, Message, ModelParams, RunError, Serialized,
     TokenUsage, handler,
 };
-use callbacks_otel::Otel;
+use callbacks_otel::{Builder, Otel};
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, HistogramDataPoint, MetricData};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
@@ -19,6 +21,7 @@ static MODEL: Serialized = Serialized::new("Model");
 type Point = (String, String, BTreeMap<String, String>, u64, String);
 
 struct Fixture {
+    otel: Otel,
     callbacks: Callbacks,
     exporter: InMemoryMetricExporter,
     provider: SdkMeterProvider,
@@ -26,18 +29,23 @@ struct Fixture {
 
 /// No span is sampled: metrics are of every call.
 fn fixture() -> Fixture {
+    fixture_with(|builder| builder)
+}
+
+fn fixture_with(settings: impl FnOnce(Builder) -> Builder) -> Fixture {
     let exporter = InMemoryMetricExporter::default();
     let reader = PeriodicReader::builder(exporter.clone()).build();
     let provider = SdkMeterProvider::builder().with_reader(reader).build();
     let unsampled = SdkTracerProvider::builder()
         .with_sampler(Sampler::AlwaysOff)
         .build();
-    let otel = Otel::builder()
+    let otel = settings(Otel::builder())
         .tracer_provider(&unsampled)
         .meter_provider(&provider)
         .build();
-    let callbacks = Callbacks::new().with(handler(otel).inline());
+    let callbacks = Callbacks::new().with(handler(otel.clone()).inline());
     Fixture {
+        otel,
         callbacks,
         exporter,
         provider,
@@ -212,4 +220,87 @@ async fn searches_are_measured_and_nothing_else() {
         ("gen_ai.provider.name", "_OTHER"),
     ]);
     assert_eq!(*with, attributes);
+}
+
+/// What was recorded of these metrics: how often, and the sum.
+fn totals(points: &[Point], names: [&str; 2]) -> [(u64, String); 2] {
+    names.map(|name| {
+        let found: Vec<_> = points.iter().filter(|point| point.0 == name).collect();
+        match found[..] {
+            [] => (0, String::new()),
+            [(_, _, _, count, sum)] => (*count, sum.clone()),
+            _ => panic!("{found:?}"),
+        }
+    })
+}
+
+#[tokio::test]
+async fn chunks_are_timed_where_the_answer_is_streamed() {
+    let chunks = [
+        "gen_ai.client.operation.time_to_first_chunk",
+        "gen_ai.client.operation.time_per_output_chunk",
+    ];
+    let none = || (0, String::new());
+    let after = |count, sum: &str| (count, sum.to_owned());
+    for (stream, pieces, ends, expected) in [
+        // The first after 1 s, each further one 1 s after the one before.
+        (Some(true), 3, true, [after(1, "1.00"), after(2, "2.00")]),
+        // What was not said at the start shows.
+        (None, 3, true, [after(1, "1.00"), after(2, "2.00")]),
+        // What had come counts, whatever becomes of the rest.
+        (Some(true), 2, false, [after(1, "1.00"), after(1, "1.00")]),
+        (Some(true), 1, true, [after(1, "1.00"), none()]),
+        (Some(true), 0, true, [none(), none()]),
+        // An answer in one go that is handed on in pieces is no stream.
+        (Some(false), 3, true, [none(), none()]),
+    ] {
+        let seconds = Arc::new(AtomicU64::new(0));
+        let started = Arc::new(OnceLock::<SystemTime>::new());
+        let (ticks, since) = (seconds.clone(), started.clone());
+        let clock = move || {
+            let after = ticks.fetch_add(1, Ordering::Relaxed) + 1;
+            *since.get().unwrap() + Duration::from_secs(after)
+        };
+        let fixture = fixture_with(|builder| builder.clock(clock));
+        // Twice there, it is one all the same.
+        let callbacks = fixture.callbacks.clone();
+        let callbacks = callbacks.with(handler(fixture.otel.clone()).inline());
+        let mut params = ModelParams::new();
+        params.stream = stream;
+        let run = callbacks.llm_start(&MODEL, || vec![String::new()]);
+        let run = run.params(&params).await.unwrap();
+        started.set(run.info().started_at()).unwrap();
+        for piece in 0..pieces {
+            seconds.store(piece, Ordering::Relaxed);
+            run.new_token("piece").await.unwrap();
+        }
+        if ends {
+            run.end(|| LlmResult::from_text("")).await.unwrap();
+        } else {
+            drop(run);
+            let report = callbacks.flush(Duration::from_secs(10)).await;
+            assert!(report.is_complete());
+        }
+        let (points, bounds) = fixture.points();
+        let case = format!("{stream:?} {pieces} {ends}");
+        assert_eq!(totals(&points, chunks), expected, "{case}");
+        for bounds in chunks.iter().filter_map(|name| bounds.get(*name)) {
+            let seconds: Vec<_> = (0..14).map(|power| 0.01 * f64::from(1 << power)).collect();
+            assert_eq!(*bounds, seconds);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_no_stream_has_no_first_chunk() {
+    let fixture = fixture();
+    let params = ModelParams::new().with_stream(false);
+    let run = fixture.callbacks.llm_start(&MODEL, || vec![String::new()]);
+    let run = run.params(&params).await.unwrap();
+    let output = LlmOutput::new().with_time_to_first_token(Duration::from_millis(250));
+    let result = LlmResult::from_text("").with_llm_output(output);
+    run.end(&result).await.unwrap();
+    let (points, _) = fixture.points();
+    let names: Vec<_> = points.iter().map(|point| &*point.0).collect();
+    assert_eq!(names, ["gen_ai.client.operation.duration"]);
 }

@@ -5,11 +5,13 @@ mod common;
 use std::collections::HashMap;
 
 use callbacks::{Callbacks, Serialized, handler};
+use callbacks_otel::Otel;
 use callbacks_otel::propagation::{extract, inject};
 use common::fixture;
 use opentelemetry::propagation::{Extractor, TextMapPropagator};
 use opentelemetry::trace::{SpanId, TraceContextExt};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use serde_json::json;
 
 static TOOL: Serialized = Serialized::new("remote");
@@ -55,6 +57,33 @@ async fn what_runs_on_another_machine_is_under_the_run_that_called_it() {
     here.otel.inject(&info, &mut headers);
     there.otel.inject(&info, &mut headers);
     assert!(headers.is_empty());
+}
+
+/// Who asked for no sampling, and what vendors said, is passed on by the runs in between.
+#[tokio::test]
+async fn the_flag_and_the_state_go_on_through_runs() {
+    for (parent, recorded) in [(PARENT.to_owned(), 1), (PARENT.replace("-01", "-00"), 0)] {
+        let exporter = InMemorySpanExporter::default();
+        // With the sampler that it has by default.
+        let provider = SdkTracerProvider::builder()
+            .with_simple_exporter(exporter.clone())
+            .build();
+        let otel = Otel::builder().tracer_provider(&provider).build();
+        let incoming = headers(&parent, Some("vendor=1"));
+        let continuing = otel.continuing(&incoming);
+        let callbacks = Callbacks::new().with(handler(continuing).inline());
+        let run = callbacks.tool_start(&TOOL, "").await.unwrap();
+        let mut outgoing = HashMap::new();
+        otel.inject(run.info(), &mut outgoing);
+        run.end(&json!(1)).await.unwrap();
+
+        assert_eq!(outgoing["tracestate"], "vendor=1");
+        let went_on = &outgoing["traceparent"];
+        assert_eq!(went_on[..36], parent[..36], "the trace");
+        assert_ne!(went_on[36..52], parent[36..52], "the span");
+        assert_eq!(went_on[52..], parent[52..], "the flag");
+        assert_eq!(exporter.get_finished_spans().unwrap().len(), recorded);
+    }
 }
 
 #[tokio::test]
