@@ -331,3 +331,47 @@ async fn wants_says_the_same_before_and_after_there_is_an_id() {
     assert!(chain.wants::<callbacks::events::LlmEnd<'_>>());
     assert!(!chain.wants::<callbacks::events::LlmStart<'_>>());
 }
+
+#[tokio::test]
+async fn runs_are_told_apart_whatever_their_ids() {
+    /// Every run it heard of, by its start or its end.
+    #[derive(Clone, Default)]
+    struct Heard(Arc<Mutex<Vec<RunInfo>>>);
+
+    #[callback_handler]
+    impl Heard {
+        fn on_tool_start(&self, run: &Run<'_>) {
+            self.0.lock().unwrap().push(run.info().clone());
+        }
+
+        fn on_tool_end(&self, run: &Run<'_>) {
+            self.0.lock().unwrap().push(run.info().clone());
+        }
+    }
+
+    for inline in [true, false] {
+        let heard = Heard::default();
+        let handler = handler(heard.clone());
+        let handler = if inline { handler.inline() } else { handler };
+        let callbacks = Callbacks::new().with(handler);
+        let start = async || {
+            let start = callbacks.tool_start(&TOOL, "tea").id(RunId::from(7));
+            start.await.unwrap()
+        };
+        let (a, b) = (start().await, start().await);
+        let (a_info, b_info) = (a.info().clone(), b.info().clone());
+        assert_eq!(a_info.id(), b_info.id());
+        assert_ne!(a_info, b_info);
+        assert_eq!(a.callbacks().run_info(), Some(&a_info));
+        a.end(&json!(1)).await.unwrap();
+        b.end(&json!(1)).await.unwrap();
+        let report = callbacks.flush(std::time::Duration::from_secs(10)).await;
+        assert!(report.is_complete());
+
+        let mut counts = std::collections::HashMap::new();
+        for run in &*heard.0.lock().unwrap() {
+            *counts.entry(run.clone()).or_insert(0) += 1;
+        }
+        assert_eq!(counts, [(a_info, 2), (b_info, 2)].into());
+    }
+}

@@ -23,15 +23,30 @@ pub(crate) fn tool_response(id: Option<&str>, response: &Value) -> Value {
 }
 
 /// A block of content. One that the conventions have no part for stays as it is, as long as it has a
-/// type, for that is all they ask of other parts.
+/// type of its own, for that is all they ask of other parts.
 pub(crate) fn of_block(block: &Value) -> Value {
     if let Some(said) = block.as_str() {
         return text(said);
     }
-    known(block).unwrap_or_else(|| match block {
-        Value::Object(fields) if fields.get("type").is_some_and(Value::is_string) => block.clone(),
-        block => json!({"type": "unknown", "content": block}),
+    known(block).unwrap_or_else(|| match block["type"].as_str() {
+        Some(kind) if required(kind).iter().all(|key| !block[key].is_null()) => block.clone(),
+        _ => json!({"type": "unknown", "content": block}),
     })
+}
+
+/// What a part of the conventions has to have. Providers have blocks of the same name that are different.
+fn required(kind: &str) -> &'static [&'static str] {
+    match kind {
+        "text" | "reasoning" => &["content"],
+        "tool_call" => &["name"],
+        "tool_call_response" => &["response"],
+        "server_tool_call" => &["name", "server_tool_call"],
+        "server_tool_call_response" => &["server_tool_call_response"],
+        "blob" => &["modality", "content"],
+        "file" => &["modality", "file_id"],
+        "uri" => &["modality", "uri"],
+        _ => &[],
+    }
 }
 
 fn known(block: &Value) -> Option<Value> {

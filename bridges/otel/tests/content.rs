@@ -118,6 +118,45 @@ fn chat() -> ([Message; 4], Value) {
     (chat, json)
 }
 
+/// Blocks that have the name of a part of the conventions, or no type at all, and are something else.
+#[tokio::test]
+async fn what_looks_like_a_part_is_one() {
+    let strange = [
+        json!({"type": "text"}),
+        json!({"type": "file", "file": {"file_id": "1"}}),
+        json!({"type": "tool_call", "arguments": {}}),
+        json!({"type": "image_url", "image_url": "data:nonsense"}),
+        json!({"type": 7}),
+        json!({"text": "no type"}),
+        json!(["a list"]),
+        json!(null),
+        json!({"type": "text", "content": "in their words"}),
+        json!({"type": "uri", "modality": "video", "uri": "https://example.org"}),
+    ];
+    let fixture = fixture(Capture::SpanOnly);
+    let chat = [Message::human(strange.to_vec())];
+    let run = fixture.callbacks.chat_model_start(&WHO, &chat);
+    let choice = Generation::from_message(chat[0].clone());
+    let result = LlmResult::new(vec![vec![choice]]);
+    run.await.unwrap().end(&result).await.unwrap();
+
+    let unknown = |block: &Value| json!({"type": "unknown", "content": block});
+    let mut parts: Vec<_> = strange.iter().map(unknown).collect();
+    // A type of its own is all that is asked of other parts.
+    parts[3] = strange[3].clone();
+    parts[8..].clone_from_slice(&strange[8..]);
+    let span = fixture.span("chat");
+    for (name, reason) in [
+        ("gen_ai.input.messages", false),
+        ("gen_ai.output.messages", true),
+    ] {
+        let messages = content(&span, name);
+        assert_eq!(messages[0]["role"], "user", "{name}");
+        assert_eq!(messages[0]["parts"], json!(parts), "{name}");
+        assert_eq!(messages[0]["finish_reason"].is_string(), reason, "{name}");
+    }
+}
+
 #[tokio::test]
 async fn a_chat_on_its_span_and_in_its_event() {
     let fixture = fixture(Capture::SpanAndEvent);
