@@ -118,7 +118,8 @@ impl Labels {
 /// handler, and what it says does not change.
 ///
 /// A handler gets it from [`Run::info`], to remember a run beyond the event: as the key of a map, for two
-/// are equal if they are of the same run. Emitters may give two runs the same id.
+/// are equal if they are of the same run. Emitters may give two runs the same id. (Where clippy
+/// warns of a mutable key: what can change in it, the id, is not what it is compared by.)
 ///
 /// ```
 /// use std::collections::HashMap;

@@ -114,7 +114,7 @@ fn users_may_ask_the_handler_wherever_they_are_called() {
         fine.end(|| LlmResult::from_text("")).unwrap();
         failed.error(RunError::new("no route")).unwrap();
         drop(dropped);
-        chain.end(&json!(1)).unwrap();
+        chain.end(json!(1)).unwrap();
         done.send(otel.open_runs()).unwrap();
     });
     let open = came_back.recv_timeout(Duration::from_secs(30));
