@@ -23,7 +23,7 @@ type SendCall<'a, T> =
     dyn FnOnce(CallToolRequestParams) -> BoxFuture<'a, Result<T, ServiceError>> + Send + 'a;
 type Propagate = dyn Fn(RunId, &mut HashMap<String, String>) + Send + Sync;
 
-/// Calls tools of a server, each in a run. One for each connection; clones are the same one.
+/// Calls tools of MCP servers, each in a run: one for any number of connections.
 ///
 /// ```
 /// use callbacks::Callbacks;
@@ -54,7 +54,7 @@ pub struct ToolClient {
 }
 
 impl ToolClient {
-    /// For a connection.
+    /// One that sends no trace context.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -67,7 +67,14 @@ impl ToolClient {
     ///
     /// `callbacks-otel` has such a function:
     ///
-    /// ```ignore
+    /// ```
+    /// # use std::collections::HashMap;
+    /// # use callbacks::RunId;
+    /// # struct Otel;
+    /// # impl Otel { fn inject(&self, run: RunId, headers: &mut HashMap<String, String>) {} }
+    /// # let otel = Otel;
+    /// use callbacks_rmcp::ToolClient;
+    ///
     /// let tools = ToolClient::new().propagating(move |run, headers| otel.inject(run, headers));
     /// ```
     #[must_use]
@@ -79,7 +86,7 @@ impl ToolClient {
         self
     }
 
-    /// The transport to serve the client over. It passes all messages on as they are.
+    /// The transport to serve a client over. It passes all messages on as they are.
     ///
     /// Without it, calls of tools have their runs all the same, but no
     /// [progress](crate::events::ToolProgress): a handler of the client is not called for
@@ -87,7 +94,7 @@ impl ToolClient {
     pub fn transport<T, E, A>(
         &self,
         transport: T,
-    ) -> impl Transport<RoleClient, Error = E> + use<T, E, A>
+    ) -> impl Transport<RoleClient, Error = E> + 'static + use<T, E, A>
     where
         T: IntoTransport<RoleClient, E, A>,
         E: std::error::Error + Send + Sync + 'static,

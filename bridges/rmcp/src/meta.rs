@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use callbacks::{Callbacks, RunId, RunInfo};
 use rmcp::model::RequestMetaObject;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The metadata of a server's runs that has the id of the client's run. Inherited by the runs inside.
 pub const REMOTE_RUN_ID: &str = "mcp.client.run_id";
@@ -34,16 +34,16 @@ impl RemoteRun {
     /// decide who may do what.
     #[must_use]
     pub fn of(meta: &RequestMetaObject) -> Option<Self> {
-        let run = meta.get(RUN)?;
-        let id = |key| run.get(key)?.as_str()?.parse().ok();
-        let (id, root_id) = (id("id")?, id("rootId")?);
+        let (root_id, id) = meta.get(RUN)?.as_str()?.split_once('-')?;
+        let (id, root_id) = (parse(id)?, parse(root_id)?);
         Some(Self { id, root_id })
     }
 
+    /// Writes it as `traceparent` is written: digits of the outermost run, and of the run itself.
     pub(crate) fn tell(run: &RunInfo, meta: &mut RequestMetaObject) {
-        let id = |id: RunId| id.to_string();
-        let run = json!({ "id": id(run.id()), "rootId": id(run.root_id()) });
-        meta.insert(RUN.to_owned(), run);
+        let (root_id, id) = (run.root_id().as_u128(), run.id().as_u128());
+        let run = format!("{root_id:032x}-{id:032x}");
+        meta.insert(RUN.to_owned(), Value::String(run));
     }
 
     pub(crate) fn note(self, callbacks: &Callbacks) -> Callbacks {
@@ -51,6 +51,13 @@ impl RemoteRun {
             .metadata(REMOTE_RUN_ID, self.id.to_string())
             .metadata(REMOTE_ROOT_ID, self.root_id.to_string())
     }
+}
+
+/// The id that 32 digits are, if it is one.
+fn parse(digits: &str) -> Option<RunId> {
+    let hexadecimal = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let id = u128::from_str_radix(digits, 16).ok()?;
+    (digits.len() == 32 && hexadecimal && id != 0).then(|| id.into())
 }
 
 /// The W3C trace context of a request, as headers for a propagator: `traceparent`, `tracestate` and

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use callbacks::{BoxFuture, EmitError, RunId, ToolRun};
@@ -30,24 +30,37 @@ pub mod events {
 #[derive(Debug, Default)]
 pub(crate) struct Routes {
     table: Mutex<Table>,
+    /// How many there have been.
+    connections: AtomicU64,
     /// Whether it was said that progress is not heard.
     warned: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Table {
-    /// A request has a token of its own, and a call may take several.
-    runs: HashMap<ProgressToken, RunId>,
+    /// A call may take several requests, each with a token of its own.
+    runs: HashMap<Token, RunId>,
     listening: HashMap<RunId, Route>,
 }
 
 #[derive(Debug)]
 struct Route {
     sender: UnboundedSender<ProgressNotificationParam>,
-    tokens: Vec<ProgressToken>,
+    tokens: Vec<Token>,
 }
 
+/// Tokens of one connection are those of another, too.
+type Token = (Connection, ProgressToken);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Connection(u64);
+
 impl Routes {
+    /// Another connection.
+    pub(crate) fn connection(&self) -> Connection {
+        Connection(self.connections.fetch_add(1, Ordering::Relaxed))
+    }
+
     /// From now on, progress of the requests that name this run is kept for it.
     pub(crate) fn listen(self: &Arc<Self>, run: RunId) -> Listening {
         let (sender, progress) = unbounded_channel();
@@ -64,18 +77,22 @@ impl Routes {
     }
 
     /// A request that names this run is being sent.
-    pub(crate) fn sent(&self, run: RunId, token: ProgressToken) {
+    pub(crate) fn sent(&self, from: Connection, run: RunId, token: ProgressToken) {
         let table = &mut *self.table();
         if let Some(route) = table.listening.get_mut(&run) {
+            let token = (from, token);
             route.tokens.push(token.clone());
             table.runs.insert(token, run);
         }
     }
 
     /// A notification has arrived. They do so in order.
-    pub(crate) fn arrived(&self, progress: &ProgressNotificationParam) {
+    pub(crate) fn arrived(&self, at: Connection, progress: &ProgressNotificationParam) {
         let table = &*self.table();
-        let run = table.runs.get(&progress.progress_token);
+        if table.runs.is_empty() {
+            return;
+        }
+        let run = table.runs.get(&(at, progress.progress_token.clone()));
         if let Some(route) = run.and_then(|run| table.listening.get(run)) {
             // Whoever does not receive any more is about to leave.
             let _ = route.sender.send(progress.clone());

@@ -20,8 +20,8 @@ type PerRequest = dyn Fn(&RequestContext<RoleServer>) -> Callbacks + Send + Sync
 /// A server whose tools run in runs: it is served in place of the server itself, over any transport.
 ///
 /// ```no_run
-/// use callbacks::handlers::Timeline;
 /// use callbacks::Callbacks;
+/// use callbacks::handlers::StdoutHandler;
 /// use callbacks_rmcp::ToolServer;
 /// use rmcp::{ServerHandler, ServiceExt, tool, tool_router};
 ///
@@ -36,7 +36,8 @@ type PerRequest = dyn Fn(&RequestContext<RoleServer>) -> Callbacks + Send + Sync
 /// }
 ///
 /// # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
-/// let callbacks = Callbacks::new().with(Timeline::create("runs.html")?);
+/// // standard output is the connection
+/// let callbacks = Callbacks::new().with(StdoutHandler::to(std::io::stderr()));
 /// let server = ToolServer::new(Clock, callbacks);
 /// server.serve(rmcp::transport::stdio()).await?.waiting().await?;
 /// # Ok(())
@@ -61,13 +62,30 @@ impl<H: ServerHandler> ToolServer<H> {
     /// With callbacks for each call, by its request: to continue the trace of the client, or to tell
     /// users apart.
     ///
-    /// With `callbacks-otel`, whose `Otel::continuing` is the handler of a request:
+    /// With `callbacks-otel`, whose `Otel::continuing` is the handler for a request:
     ///
-    /// ```ignore
+    /// ```
+    /// # use std::collections::HashMap;
+    /// # use callbacks::callback_handler;
+    /// # #[derive(Clone)]
+    /// # struct Otel;
+    /// # #[callback_handler]
+    /// # impl Otel {
+    /// #     fn continuing(&self, headers: &HashMap<String, String>) -> Self { self.clone() }
+    /// #     fn on_tool_end(&self) {}
+    /// # }
+    /// # #[derive(Clone)]
+    /// # struct Clock;
+    /// # impl rmcp::ServerHandler for Clock {}
+    /// # let otel = Otel;
+    /// use callbacks::{Callbacks, handler};
+    /// use callbacks_rmcp::{ToolServer, trace_context};
+    ///
     /// let server = ToolServer::per_request(Clock, move |request| {
     ///     let otel = otel.continuing(&trace_context(&request.meta));
-    ///     callbacks.with(handler(otel).inline())
+    ///     Callbacks::new().with(handler(otel).inline())
     /// });
+    /// # let _ = server;
     /// ```
     pub fn per_request(
         handler: H,

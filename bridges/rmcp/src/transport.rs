@@ -9,17 +9,23 @@ use rmcp::service::{RxJsonRpcMessage, TxJsonRpcMessage};
 use rmcp::transport::Transport;
 
 use crate::meta::RemoteRun;
-use crate::progress::Routes;
+use crate::progress::{Connection, Routes};
 
 /// Passes all messages on as they are, and tells what progress arrives for which run.
 pub(crate) struct Heard<T> {
     transport: T,
     routes: Arc<Routes>,
+    connection: Connection,
 }
 
 impl<T> Heard<T> {
     pub(crate) fn new(transport: T, routes: Arc<Routes>) -> Self {
-        Self { transport, routes }
+        let connection = routes.connection();
+        Self {
+            transport,
+            routes,
+            connection,
+        }
     }
 
     /// Which run the progress of a request belongs to, is known only where the request is sent: the
@@ -33,7 +39,7 @@ impl<T> Heard<T> {
         };
         let run = RemoteRun::of(call.params.meta.as_ref()?)?.id;
         let token = request.request.get_meta().get_progress_token()?;
-        self.routes.sent(run, token);
+        self.routes.sent(self.connection, run, token);
         Some(())
     }
 
@@ -41,7 +47,7 @@ impl<T> Heard<T> {
         if let JsonRpcMessage::Notification(notification) = message
             && let ServerNotification::ProgressNotification(progress) = &notification.notification
         {
-            self.routes.arrived(&progress.params);
+            self.routes.arrived(self.connection, &progress.params);
         }
     }
 }

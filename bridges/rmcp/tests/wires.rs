@@ -19,6 +19,7 @@ use rmcp::model::CallToolResult;
 use rmcp::service::ServiceError;
 use serde_json::{Value, json};
 use tokio::runtime::Runtime;
+use tokio::task::JoinSet;
 
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -276,19 +277,19 @@ async fn progress_comes_in_order(wire: Wire) {
 }
 
 async fn progress_of_parallel_calls_is_told_apart(wire: Wire) {
-    let connection = &wire.connect().await;
-    let up_to = |call: usize| 5 + call % 7;
-    let mut calls = Vec::new();
+    let connection = Arc::new(wire.connect().await);
+    let mut calls = JoinSet::new();
     for call in 0..40 {
-        calls.push(async move {
-            let arguments = json!({ "up_to": up_to(call) });
-            let request = params("count", &arguments);
-            let tools = &connection.tools;
-            let call = tools.call_tool(&connection.client, request, &connection.callbacks);
-            call.await.unwrap();
+        let connection = connection.clone();
+        calls.spawn(async move {
+            connection
+                .call("count", json!({ "up_to": 5 + call % 7 }))
+                .await
         });
     }
-    join_all(calls).await;
+    while let Some(called) = calls.join_next().await {
+        called.unwrap().unwrap();
+    }
     let events = connection.recorder.events();
     assert_eq!(over(&events), 40);
     connection.recorder.assert_balanced();
@@ -296,37 +297,14 @@ async fn progress_of_parallel_calls_is_told_apart(wire: Wire) {
         let AnyEvent::ToolStart(start) = recorded.event() else {
             continue;
         };
-        let up_to = start.inputs.unwrap()["up_to"].as_u64().unwrap();
+        let up_to = start.inputs.unwrap()["up_to"].as_i64().unwrap();
         let of_run = connection.progress.of_run(recorded.run().id());
         let told: Vec<_> = of_run.iter().map(how_far).collect();
-        let expected: Vec<_> = (1..=up_to).map(|step| step as f64).collect();
+        let expected: Vec<_> = (1..=up_to.try_into().unwrap()).map(f64::from).collect();
         assert_eq!(told, expected);
     }
     let seen = connection.seen(40).await;
     assert_eq!(seen.problems, None);
-}
-
-async fn join_all<F: Future>(futures: Vec<F>) {
-    let mut futures: Vec<_> = futures
-        .into_iter()
-        .map(|future| Some(Box::pin(future)))
-        .collect();
-    std::future::poll_fn(|cx| {
-        for future in &mut futures {
-            if future
-                .as_mut()
-                .is_some_and(|future| future.as_mut().poll(cx).is_ready())
-            {
-                *future = None;
-            }
-        }
-        if futures.iter().all(Option::is_none) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
-    .await;
 }
 
 /// Calls the tool, and drops the call once the tool runs.

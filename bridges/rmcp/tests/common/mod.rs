@@ -11,9 +11,9 @@ pub mod wire;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use callbacks::RunError;
 use callbacks::events::AnyEvent;
 use callbacks::testing::Recorded;
-use callbacks::{ErrorKind, RunError};
 use rmcp::model::CallToolRequestParams;
 use serde_json::Value;
 
@@ -135,5 +135,3 @@ impl<F: Future> Future for Polls<F> {
         self.future.as_mut().poll(cx).map(Some)
     }
 }
-
-pub const CANCELLED: ErrorKind = ErrorKind::Cancelled;

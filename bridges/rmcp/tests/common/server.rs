@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::pin::pin;
+use std::sync::Arc;
 
 use callbacks::testing::Recorder;
 use callbacks::{Callbacks, Serialized, handler};
@@ -24,7 +25,10 @@ pub struct Probe {
     pub recorder: Recorder,
     pub progress: Recorder<events::Events>,
     pub callbacks: Callbacks,
-    pub release: std::sync::Arc<Notify>,
+    /// Lets a deaf tool go.
+    pub release: Arc<Notify>,
+    /// A deaf tool is about to return.
+    pub finished: Arc<Notify>,
 }
 
 impl Probe {
@@ -39,7 +43,8 @@ impl Probe {
             recorder,
             progress,
             callbacks,
-            release: std::sync::Arc::default(),
+            release: Arc::default(),
+            finished: Arc::default(),
         }
     }
 
@@ -54,7 +59,7 @@ impl Probe {
         let progress = self.progress.events();
         Seen {
             events: events.iter().map(SeenEvent::of).collect(),
-            progress: progress.iter().map(|told| how_far(told)).collect(),
+            progress: progress.iter().map(how_far).collect(),
             problems: recorder
                 .balanced()
                 .err()
@@ -123,7 +128,13 @@ impl ServerHandler for Probe {
             "deaf" => {
                 report(&context, 1.0, None).await;
                 self.release.notified().await;
+                self.finished.notify_one();
                 text("late".to_owned())
+            }
+            "deaf_panic" => {
+                report(&context, 1.0, None).await;
+                self.release.notified().await;
+                panic!("a bug of the tool");
             }
             "exit" => {
                 report(&context, 1.0, None).await;

@@ -22,7 +22,7 @@ use rmcp::transport::{
     IntoTransport, StreamableHttpClientTransport, StreamableHttpServerConfig,
     StreamableHttpService, TokioChildProcess,
 };
-use rmcp::{ClientHandler, RoleClient, ServerHandler};
+use rmcp::{ClientHandler, RoleClient, RoleServer, ServerHandler};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::Command;
@@ -189,6 +189,17 @@ where
         None => user.serve_with_lifecycle(transport, lifecycle).await,
     };
     connected.unwrap()
+}
+
+/// A connection to a server that is served on the runtime of the test.
+pub async fn connect_here(
+    tools: &ToolClient,
+    server: impl ServerHandler,
+) -> (Client, RunningService<RoleServer, impl ServerHandler>) {
+    let (here, there) = tokio::io::duplex(4096);
+    let server = tokio::spawn(server.serve(there));
+    let client = connect(here, ClientLifecycleMode::Initialize, Some(tools)).await;
+    (client, server.await.unwrap().unwrap())
 }
 
 pub type Client = RunningService<RoleClient, User>;
