@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use callbacks::events::{ToolEnd, ToolError, ToolStart};
+use callbacks::events::{ToolEnd, ToolError, ToolRequest, ToolStart};
 use callbacks::{BoxFuture, Callbacks, RunId, ToolRun};
 use rmcp::model::{CallToolRequestParams, CallToolResult};
 use rmcp::service::{RunningService, Service, ServiceError};
@@ -232,6 +232,7 @@ impl<T: Reply> Call<'_, T> {
 /// Whether anybody knows of the run: without, the request is what it is without this crate.
 fn is_known(callbacks: &Callbacks) -> bool {
     callbacks.run_info().is_some()
+        || callbacks.wants::<ToolRequest<'_>>()
         || callbacks.wants::<ToolStart<'_>>()
         || callbacks.wants::<ToolProgress<'_>>()
         || callbacks.wants::<ToolEnd<'_>>()

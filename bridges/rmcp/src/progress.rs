@@ -107,7 +107,8 @@ impl Routes {
         for token in &route.tokens {
             table.runs.remove(token);
         }
-        if route.tokens.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
+        let unheard = self.connections.load(Ordering::Relaxed) == 0;
+        if unheard && !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "a handler listens to the progress of tools, which is not heard: serve the client \
                  over `ToolClient::transport`"

@@ -111,7 +111,14 @@ impl<H: ServerHandler> ToolServer<H> {
         if let Some(remote) = RemoteRun::of(&context.meta) {
             callbacks = remote.note(&callbacks);
         }
-        let run = match start(&callbacks, &mut request, None).await {
+        let called_off = context.ct.clone();
+        let started = tokio::select! {
+            biased;
+            started = start(&callbacks, &mut request, None) => started,
+            // Nobody shall be asked about a tool that is not to run any more.
+            () = called_off.cancelled() => return Err(ErrorData::internal_error(CANCELLED, None)),
+        };
+        let run = match started {
             Ok(Started::Go(run)) => run,
             Ok(Started::Answered(result)) => return Ok(result.into()),
             Err(error) => return refused(error),
@@ -119,7 +126,6 @@ impl<H: ServerHandler> ToolServer<H> {
         let reporter = ProgressReporter::new(run.callbacks().clone(), &context);
         context.extensions.insert(reporter);
         context.extensions.insert(run.callbacks().clone());
-        let called_off = context.ct.clone();
         let result = {
             let mut tool = pin!(self.handler.call_tool(request, context));
             tokio::select! {
@@ -145,8 +151,10 @@ impl<H: ServerHandler> ToolServer<H> {
     }
 }
 
+const CANCELLED: &str = "the call was cancelled";
+
 fn cancelled() -> RunError {
-    RunError::new("the call was cancelled").with_kind(ErrorKind::Cancelled)
+    RunError::new(CANCELLED).with_kind(ErrorKind::Cancelled)
 }
 
 /// What the client reads of a call that did not start.

@@ -2,18 +2,22 @@
 
 mod common;
 
+use std::future::pending;
+use std::sync::Arc;
+
 use callbacks::events::{ToolEnd, ToolError, ToolStart};
 use callbacks::testing::{Faulty, Recorder};
 use callbacks::{
     Callbacks, Decision, EmitError, ErrorKind, Event, callback_handler, events::Events, handler,
 };
 use callbacks_rmcp::{CallError, ToolClient, ToolServer, events};
-use common::server::Probe;
+use common::server::{Probe, while_pending};
 use common::wire::{Client, connect_here};
 use common::{error, over, params, shortly};
 use rmcp::model::{CallToolResult, ContentBlock, ErrorCode};
 use rmcp::service::ServiceError;
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 struct Fixture {
     client: Client,
@@ -332,4 +336,39 @@ async fn a_stop_is_an_error_that_a_model_can_read() {
         ["> add", "! add stopped"]
     );
     assert_eq!(error(&server.recorder.events()).type_name, "tool_error");
+}
+
+/// Is asked, and never answers.
+struct Hesitate(Arc<Notify>, Arc<Notify>);
+
+/// Says when it is dropped.
+struct Withdrawn(Arc<Notify>);
+
+impl Drop for Withdrawn {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+#[callback_handler]
+impl Hesitate {
+    async fn on_tool_request(&self) -> Decision<String, Value> {
+        let _withdrawn = Withdrawn(self.1.clone());
+        self.0.notify_one();
+        pending().await
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_asked_about_a_call_that_is_cancelled() {
+    let (asked, withdrawn) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let hesitate = Arc::new(Hesitate(asked.clone(), withdrawn.clone()));
+    let fixture = Fixture::new(|callbacks| callbacks.with(hesitate.clone())).await;
+    let call = fixture.call("add", json!({}), none);
+    while_pending(call, asked.notified()).await;
+    withdrawn.notified().await;
+    // It never started there.
+    assert!(fixture.probe.recorder.is_empty());
+    let events = fixture.recorder.until(|events| over(events) == 1).await;
+    assert_eq!(shortly(&events), ["> add", "! add dropped"]);
 }

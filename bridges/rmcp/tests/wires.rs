@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::future::ready;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -52,7 +51,7 @@ fn trials(wire: Wire, runtime: &Arc<Runtime>) -> Vec<Trial> {
             }),*]
         };
     }
-    trials![
+    let mut trials = trials![
         results_are_those_without_runs
         a_request_that_nobody_listens_to_is_that_without_runs
         both_sides_have_a_run_of_their_own
@@ -64,8 +63,12 @@ fn trials(wire: Wire, runtime: &Arc<Runtime>) -> Vec<Trial> {
         a_deaf_tool_is_cancelled_all_the_same
         a_tool_that_panics
         the_death_of_the_server
-        a_round_with_a_question_is_one_run_for_the_client
-    ]
+    ];
+    // Only new protocols have it.
+    if wire == Wire::HttpWithoutSessions {
+        trials.extend(trials![a_round_with_a_question_is_one_run_for_the_client]);
+    }
+    trials
 }
 
 /// What the child process does.
@@ -380,10 +383,6 @@ async fn the_death_of_the_server(wire: Wire) {
 }
 
 async fn a_round_with_a_question_is_one_run_for_the_client(wire: Wire) {
-    if wire != Wire::HttpWithoutSessions {
-        // Only new protocols have it.
-        return ready(()).await;
-    }
     let connection = wire.connect().await;
     let result = connection.call("ask", json!({})).await.unwrap();
     let text = result.content[0].as_text().unwrap();
