@@ -369,9 +369,10 @@ async fn a_handler_that_is_slow_does_not_hold_up_the_tool() {
     let tools = ToolClient::new();
     let (client, _server) = connect_here(&tools, probe.with_runs()).await;
     let (slow, stall) = Faulty::stall();
-    let recorder = Recorder::new();
+    let (recorder, progress) = (Recorder::new(), Recorder::of::<events::Events>());
     let callbacks = Callbacks::new()
         .with(slow.of::<events::Events>().asynchronous())
+        .with(progress.clone())
         .with(recorder.clone());
     let arguments = json!({ "up_to": 100 });
     let call = tools.call_tool(&client, params("count", &arguments), &callbacks);
@@ -383,5 +384,7 @@ async fn a_handler_that_is_slow_does_not_hold_up_the_tool() {
     assert_eq!(over(&recorder.events()), 0);
     drop(stall);
     call.await.unwrap();
+    // But the call returns when all of it is told.
+    assert_eq!(progress.len(), 100);
     recorder.assert_balanced();
 }
