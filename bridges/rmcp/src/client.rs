@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use callbacks::events::{ToolEnd, ToolError, ToolRequest, ToolStart};
-use callbacks::{BoxFuture, Callbacks, RunId, ToolRun};
+use callbacks::{BoxFuture, Callbacks, RunInfo, ToolRun};
 use rmcp::model::{CallToolRequestParams, CallToolResult};
 use rmcp::service::{RunningService, Service, ServiceError};
 use rmcp::transport::{IntoTransport, Transport};
@@ -21,7 +21,7 @@ use crate::transport::Heard;
 
 type SendCall<'a, T> =
     dyn FnOnce(CallToolRequestParams) -> BoxFuture<'a, Result<T, ServiceError>> + Send + 'a;
-type Propagate = dyn Fn(RunId, &mut HashMap<String, String>) + Send + Sync;
+type Propagate = dyn Fn(&RunInfo, &mut HashMap<String, String>) + Send + Sync;
 
 /// Calls tools of MCP servers, each in a run: one for any number of connections.
 ///
@@ -61,7 +61,7 @@ impl ToolClient {
     }
 
     /// Writes the trace context of each run into the request of its call: the function is given the
-    /// run's id and headers to fill in, which are sent in `_meta` as they are (SEP-414). It is called
+    /// run and headers to fill in, which are sent in `_meta` as they are (SEP-414). It is called
     /// when the handlers have seen the start of the run, and not for a call whose parameters have a
     /// trace context already.
     ///
@@ -69,9 +69,9 @@ impl ToolClient {
     ///
     /// ```
     /// # use std::collections::HashMap;
-    /// # use callbacks::RunId;
+    /// # use callbacks::RunInfo;
     /// # struct Otel;
-    /// # impl Otel { fn inject(&self, run: RunId, headers: &mut HashMap<String, String>) {} }
+    /// # impl Otel { fn inject(&self, run: &RunInfo, headers: &mut HashMap<String, String>) {} }
     /// # let otel = Otel;
     /// use callbacks_rmcp::ToolClient;
     ///
@@ -80,7 +80,7 @@ impl ToolClient {
     #[must_use]
     pub fn propagating(
         mut self,
-        write: impl Fn(RunId, &mut HashMap<String, String>) + Send + Sync + 'static,
+        write: impl Fn(&RunInfo, &mut HashMap<String, String>) + Send + Sync + 'static,
     ) -> Self {
         self.propagate = Some(Arc::new(write));
         self
@@ -150,11 +150,12 @@ impl ToolClient {
 
     /// Says in the request which run it belongs to.
     fn tell(&self, run: &ToolRun, meta: &mut RequestMetaObject) {
-        if let Some(run) = run.callbacks().run_info() {
-            RemoteRun::tell(run, meta);
-        }
+        let Some(run) = run.callbacks().run_info() else {
+            return;
+        };
+        RemoteRun::tell(run, meta);
         if let Some(write) = &self.propagate {
-            propagate(meta, |headers| write(run.id(), headers));
+            propagate(meta, |headers| write(run, headers));
         }
     }
 }
