@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use callbacks::events::{ToolEnd, ToolError, ToolRequest, ToolStart};
 use callbacks::{BoxFuture, Callbacks, RunInfo, ToolRun};
-use rmcp::model::{CallToolRequestParams, CallToolResult};
+use rmcp::RoleClient;
+use rmcp::model::{CallToolRequestParams, CallToolResult, RequestMetaObject};
 use rmcp::service::{RunningService, Service, ServiceError};
 use rmcp::transport::{IntoTransport, Transport};
-use rmcp::{RoleClient, model::RequestMetaObject};
 
 use crate::error::CallError;
 use crate::events::ToolProgress;

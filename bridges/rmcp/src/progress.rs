@@ -88,25 +88,17 @@ impl Routes {
 
     /// A notification has arrived. They do so in order.
     pub(crate) fn arrived(&self, at: Connection, progress: &ProgressNotificationParam) {
-        let table = &*self.table();
-        if table.runs.is_empty() {
-            return;
-        }
-        let run = table.runs.get(&(at, progress.progress_token.clone()));
-        if let Some(route) = run.and_then(|run| table.listening.get(run)) {
+        // Whoever is woken may leave there and then, so nobody is woken under the lock.
+        let sender = self.table().sender(at, &progress.progress_token);
+        if let Some(sender) = sender {
             // Whoever does not receive any more is about to leave.
-            let _ = route.sender.send(progress.clone());
+            let _ = sender.send(progress.clone());
         }
     }
 
     fn leave(&self, run: RunId) {
-        let table = &mut *self.table();
-        let Some(route) = table.listening.remove(&run) else {
-            return;
-        };
-        for token in &route.tokens {
-            table.runs.remove(token);
-        }
+        let route = self.table().remove(run);
+        drop(route);
         let unheard = self.connections.load(Ordering::Relaxed) == 0;
         if unheard && !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
@@ -118,6 +110,28 @@ impl Routes {
 
     fn table(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Table {
+    fn sender(
+        &self,
+        at: Connection,
+        token: &ProgressToken,
+    ) -> Option<UnboundedSender<ProgressNotificationParam>> {
+        if self.runs.is_empty() {
+            return None;
+        }
+        let run = self.runs.get(&(at, token.clone()))?;
+        Some(self.listening.get(run)?.sender.clone())
+    }
+
+    fn remove(&mut self, run: RunId) -> Option<Route> {
+        let route = self.listening.remove(&run)?;
+        for token in &route.tokens {
+            self.runs.remove(token);
+        }
+        Some(route)
     }
 }
 

@@ -48,6 +48,7 @@ type PerRequest = dyn Fn(&RequestContext<RoleServer>) -> Callbacks + Send + Sync
 ///
 /// * the [`Callbacks`] of its run, to start runs inside it;
 /// * a [`ProgressReporter`].
+#[derive(Clone)]
 pub struct ToolServer<H> {
     pub(crate) handler: H,
     callbacks: Arc<PerRequest>,
@@ -172,15 +173,6 @@ fn refused(error: EmitError) -> Result<CallToolResponse, ErrorData> {
 /// What a handler failed with is none of the client's business; which one did is in the logs, too.
 fn internal(error: &EmitError) -> ErrorData {
     ErrorData::internal_error(error.to_string(), None)
-}
-
-impl<H: Clone> Clone for ToolServer<H> {
-    fn clone(&self) -> Self {
-        Self {
-            handler: self.handler.clone(),
-            callbacks: self.callbacks.clone(),
-        }
-    }
 }
 
 impl<H: fmt::Debug> fmt::Debug for ToolServer<H> {

@@ -2,9 +2,12 @@
 
 mod common;
 
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Wake, Waker};
+
 use callbacks::events::{ToolEnd, ToolError};
 use callbacks::testing::{Faulty, Recorder};
-use callbacks::{Callbacks, ErrorKind, Serialized};
+use callbacks::{BoxFuture, Callbacks, ErrorKind, Serialized, handler};
 use callbacks_rmcp::{CallError, ToolClient, ToolServer, events};
 use common::server::{Probe, while_pending};
 use common::wire::connect_here;
@@ -86,6 +89,50 @@ async fn a_client_that_breaks_off_at_any_point() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_client_that_breaks_off_at_any_point_on_many_threads() {
     clients_break_off("count").await;
+}
+
+/// A task that drops what it runs when it is woken, as a scheduler may do with one that is cancelled.
+struct DropOnWake(Mutex<Option<BoxFuture<'static, ()>>>);
+
+impl Wake for DropOnWake {
+    fn wake(self: Arc<Self>) {
+        let call = self.0.lock().unwrap().take();
+        drop(call);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_where_it_is_woken() {
+    let probe = Probe::new();
+    let tools = ToolClient::new();
+    let (client, _server) = connect_here(&tools, probe.with_runs()).await;
+    let (recorder, progress) = (Recorder::new(), Recorder::of::<events::Events>());
+    let callbacks = Callbacks::new()
+        .with(handler(recorder.clone()).inline())
+        .with(handler(progress.clone()).inline());
+    let client = Arc::new(client);
+    let call = {
+        let client = client.clone();
+        async move {
+            let wait = tools.call_tool(&client, params("wait", &json!({})), &callbacks);
+            wait.await.unwrap();
+        }
+    };
+    let task = Arc::new(DropOnWake(Mutex::new(Some(Box::pin(call)))));
+    let waker = Waker::from(task.clone());
+    let mut call = task.0.lock().unwrap().take().unwrap();
+    assert!(
+        call.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    *task.0.lock().unwrap() = Some(call);
+    // It is woken by the first progress.
+    recorder.until(|events| over(events) == 1).await;
+    assert_eq!(shortly(&recorder.events()), ["> wait", "! wait dropped"]);
+    assert!(progress.is_empty());
+    let events = probe.recorder.until(|events| over(events) == 1).await;
+    assert_eq!(shortly(&events), ["> wait", "! wait cancelled"]);
 }
 
 /// The context of a request, with a connection behind it.
