@@ -1,0 +1,1 @@
+//! What a model over HTTP promises.
