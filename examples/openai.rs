@@ -1,9 +1,11 @@
 //! A chat model over HTTP: one that is busy at first, then wants a tool, then answers.
 //!
-//! Without `OPENAI_BASE_URL` it talks to a server on loopback. With that, and `OPENAI_API_KEY`, to a real one.
+//! Without `OPENAI_BASE_URL` it talks to a server on loopback; with that, and `OPENAI_API_KEY`, to a real one,
+//! with the model that is named.
 //!
 //! ```sh
 //! cargo run --example openai --features openai
+//! cargo run --example openai --features openai -- gpt-4o-mini
 //! ```
 
 use callbacks::handlers::StdoutHandler;
@@ -55,7 +57,8 @@ async fn converse(chat: ChatOpenAi, callbacks: &Callbacks) -> Result<String, Box
         messages.push(message);
         for call in calls {
             let id = call.id.unwrap_or_default();
-            let tool = callbacks.tool_start(&WEATHER, &call.args.to_string());
+            let input = call.args.to_string();
+            let tool = callbacks.tool_start(&WEATHER, &input);
             let run = tool.inputs(&call.args).tool_call_id(&id).await?;
             let output = format!("sunny in {}", call.args["city"]);
             run.end(|| json!(output)).await?;
@@ -77,7 +80,9 @@ async fn main() -> Result<(), BoxError> {
             },
         },
     });
+    let model = std::env::args().nth(1);
     let chat = ChatOpenAi::new().streaming(true).tools([tool]);
+    let chat = chat.model(model.as_deref().unwrap_or("gpt-4o-mini"));
     let server = Server::start(script())?;
     let chat = if std::env::var_os("OPENAI_BASE_URL").is_some() {
         chat

@@ -1,1 +1,128 @@
-fn main() {}
+//! What callbacks cost per token, beside the client alone: the same answer over loopback, in turns.
+//!
+//! ```sh
+//! cargo bench -p callbacks-examples --features openai --bench openai
+//! ```
+
+use std::time::{Duration, Instant};
+
+use async_openai::Client;
+use async_openai::config::OpenAIConfig;
+use async_openai::error::OpenAIError;
+use async_openai::types::chat::{
+    ChatCompletionResponseStream, CreateChatCompletionStreamResponse as Piece,
+};
+use callbacks::{BoxError, Callbacks, Chunk, Message, Serialized, callback_handler, handler};
+use callbacks_loopback::{Answer, Server};
+use futures_util::{Stream, StreamExt};
+use serde_json::json;
+
+static CHAT: Serialized = Serialized::new("ChatOpenAI");
+
+const TOKENS: usize = 5_000;
+const ROUNDS: usize = 31;
+
+struct Plain;
+
+#[callback_handler]
+impl Plain {
+    fn on_llm_new_token(&self, token: &str) {
+        std::hint::black_box(token);
+    }
+}
+
+struct Asynchronous;
+
+#[callback_handler]
+impl Asynchronous {
+    async fn on_llm_new_token(&self, token: &str) {
+        std::hint::black_box(token);
+    }
+}
+
+/// What an event of the stream is to the handlers.
+fn chunk(piece: &Piece) -> Option<Chunk> {
+    let choice = piece.choices.first()?;
+    let text = choice.delta.content.clone().unwrap_or_default();
+    Some(Chunk::text(text).with_choice(choice.index as usize))
+}
+
+async fn read(
+    stream: impl Stream<Item = Result<Piece, OpenAIError>>,
+) -> Result<usize, OpenAIError> {
+    let mut stream = std::pin::pin!(stream);
+    let mut pieces = 0;
+    while let Some(piece) = stream.next().await {
+        piece?;
+        pieces += 1;
+    }
+    Ok(pieces)
+}
+
+async fn ask(client: &Client<OpenAIConfig>) -> Result<ChatCompletionResponseStream, OpenAIError> {
+    let request = json!({
+        "model": "gpt-4o-mini",
+        "messages": [{ "role": "user", "content": "Why?" }],
+        "stream": true,
+    });
+    client.chat().create_stream_byot(request).await
+}
+
+/// The time per token from the request to the end of the stream.
+async fn measure(
+    client: &Client<OpenAIConfig>,
+    callbacks: Option<&Callbacks>,
+) -> Result<Duration, BoxError> {
+    let begun = Instant::now();
+    let pieces = match callbacks {
+        None => read(ask(client).await?).await?,
+        Some(callbacks) => {
+            let messages = [Message::human("Why?")];
+            let run = callbacks.chat_model_start(&CHAT, &messages).await?;
+            read(run.stream(ask(client).await?, chunk)).await?
+        }
+    };
+    let took = begun.elapsed();
+    assert_eq!(pieces, TOKENS + 2);
+    Ok(took / u32::try_from(pieces)?)
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), BoxError> {
+    let answer = Answer::new(vec!["token "; TOKENS]);
+    let server = Server::answering(move |_| answer.clone())?;
+    let config = OpenAIConfig::new().with_api_base(server.base_url());
+    let client = Client::with_config(config.with_api_key("none"));
+    let cases = [
+        ("the client alone", None),
+        ("nobody listens", Some(Callbacks::new())),
+        (
+            "an inline handler",
+            Some(Callbacks::new().with(handler(Plain).inline())),
+        ),
+        (
+            "an async handler",
+            Some(Callbacks::new().with(Asynchronous)),
+        ),
+        ("a plain handler", Some(Callbacks::new().with(Plain))),
+    ];
+    let mut times = vec![Vec::new(); cases.len()];
+    for _ in 0..ROUNDS {
+        for ((_, callbacks), times) in cases.iter().zip(&mut times) {
+            times.push(measure(&client, callbacks.as_ref()).await?);
+        }
+    }
+    let medians: Vec<_> = times
+        .iter_mut()
+        .map(|times| {
+            times.sort_unstable();
+            times[ROUNDS / 2]
+        })
+        .collect();
+    println!("{TOKENS} tokens, the median of {ROUNDS} rounds");
+    for ((name, _), median) in cases.iter().zip(&medians) {
+        let ratio = median.as_secs_f64() / medians[0].as_secs_f64();
+        println!("{name:<20} {median:>10.1?} per token, {ratio:.3} times");
+    }
+    Ok(())
+}
