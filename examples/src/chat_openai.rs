@@ -15,6 +15,8 @@ use serde_json::Value;
 
 use self::backend::Backend;
 pub use self::error::ChatError;
+#[cfg(feature = "openai")]
+pub use self::error::EndpointError;
 
 static CHAT_OPENAI: Serialized = Serialized::new("ChatOpenAI");
 
@@ -71,9 +73,9 @@ impl ChatOpenAi {
     ///
     /// # Errors
     ///
-    /// If `base_url` is none.
+    /// If `base_url` is no URL of HTTP, or `api_key` cannot be sent.
     #[cfg(feature = "openai")]
-    pub fn endpoint(mut self, base_url: &str, api_key: &str) -> Result<Self, url::ParseError> {
+    pub fn endpoint(mut self, base_url: &str, api_key: &str) -> Result<Self, EndpointError> {
         self.backend = Backend::Endpoint(endpoint::Endpoint::new(base_url, api_key)?);
         Ok(self)
     }
@@ -182,8 +184,11 @@ impl ChatOpenAi {
             }
             chunks => {
                 let answer = whole(chunks).await;
-                run.finish(answer.as_ref()).await?;
-                answer
+                let told = run.finish(answer.as_ref()).await;
+                // What the model failed with comes before what its handlers failed with then.
+                let answer = answer?;
+                told?;
+                Ok(answer)
             }
         }
     }

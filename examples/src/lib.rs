@@ -5,5 +5,7 @@ mod shell;
 pub mod tea_house;
 mod transcript;
 
+#[cfg(feature = "openai")]
+pub use chat_openai::EndpointError;
 pub use chat_openai::{ChatError, ChatOpenAi};
 pub use shell::Shell;

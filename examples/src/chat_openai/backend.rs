@@ -21,9 +21,9 @@ pub(super) enum Backend {
     Recorded,
     #[cfg(feature = "openai")]
     Endpoint(super::endpoint::Endpoint),
-    /// `OPENAI_BASE_URL` is none.
+    /// The environment names none that there can be.
     #[cfg(feature = "openai")]
-    Nowhere(url::ParseError),
+    Nowhere(super::EndpointError),
 }
 
 #[cfg(feature = "openai")]
@@ -58,7 +58,7 @@ impl Backend {
             #[cfg(feature = "openai")]
             Self::Endpoint(endpoint) => endpoint.chunks(messages, settings, run).await,
             #[cfg(feature = "openai")]
-            Self::Nowhere(error) => Err(ChatError::BaseUrl(*error)),
+            Self::Nowhere(error) => Err(error.clone().into()),
         }
     }
 

@@ -15,41 +15,38 @@ use url::Url;
 use super::backend::Chunks;
 use super::refusal::{boxed, refusal};
 use super::wire::{Piece, Reader, request};
-use super::{ChatError, Settings};
+use super::{ChatError, EndpointError, Settings};
 
 #[derive(Clone, Debug)]
 pub(super) struct Endpoint {
-    client: Client<OpenAIConfig>,
+    /// For whole answers.
+    whole: Client<OpenAIConfig>,
+    /// For streams.
+    streams: Client<OpenAIConfig>,
     url: Url,
 }
 
 impl Endpoint {
-    pub(super) fn new(base_url: &str, api_key: &str) -> Result<Self, url::ParseError> {
+    pub(super) fn new(base_url: &str, api_key: &str) -> Result<Self, EndpointError> {
         let url = Url::parse(base_url)?;
-        let config = OpenAIConfig::new()
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(EndpointError::Scheme(base_url.to_owned()));
+        }
+        // The environment may have others, which are not for every endpoint.
+        let config = OpenAIConfig::new().with_org_id("").with_project_id("");
+        // Asked here, since the client panics.
+        let authorization = format!("Bearer {api_key}");
+        let header = config.clone().with_header("authorization", authorization);
+        header.map_err(|_| EndpointError::ApiKey)?;
+        let config = config
             .with_api_base(base_url.trim_end_matches('/'))
             .with_api_key(api_key);
-        // Without a service of one's own, the client tries again by itself, and nobody hears of it.
-        let service = ReqwestService::default();
-        let service = tower::service_fn(move |request: HttpRequestFactory| {
-            let service = service.clone();
-            async move {
-                let response = service.oneshot(request).await?;
-                if response.status().is_success() {
-                    return Ok(response);
-                }
-                // Read here, since the client's error has no headers.
-                let (status, headers) = (response.status().as_u16(), response.headers().clone());
-                let body = response.text().await?;
-                let header = |name| {
-                    let value = headers.get(name)?;
-                    Some(value.to_str().ok()?.to_owned())
-                };
-                Err(boxed(refusal(status, header, &body)))
-            }
-        });
-        let client = Client::with_config(config).with_http_service(service);
-        Ok(Self { client, url })
+        let (client, service) = (Client::with_config(config), ReqwestService::default());
+        Ok(Self {
+            whole: once(client.clone(), service.clone(), false),
+            streams: once(client, service, true),
+            url,
+        })
     }
 
     pub(super) fn locate(&self, mut params: ModelParams) -> ModelParams {
@@ -95,14 +92,15 @@ impl Endpoint {
     }
 
     async fn ask(&self, request: &Value, streaming: bool) -> Result<Chunks, ChatError> {
-        let chat = self.client.chat();
         let mut reader = Reader::default();
         if !streaming {
-            let chunks = reader.read(chat.create_byot(request).await?)?;
+            let piece = self.whole.chat().create_byot(request).await?;
+            let chunks = reader.read(piece)?;
             return Ok(stream::iter(chunks).map(Ok).boxed());
         }
-        // Some means that it has not failed, and may be about to end.
+        let chat = self.streams.chat();
         let pieces = chat.create_stream_byot::<_, Piece>(request).await?;
+        // Some means that it has not failed, and may be about to end.
         let chunks = stream::unfold(Some((pieces, reader)), |state| async {
             let (mut pieces, mut reader) = state?;
             let next = match pieces.next().await {
@@ -118,4 +116,36 @@ impl Endpoint {
         let chunks = chunks.map_ok(|chunks| stream::iter(chunks).map(Ok));
         Ok(chunks.try_flatten().boxed())
     }
+}
+
+/// The client, sending a request once: by itself it tries again, and nobody hears of it.
+fn once(
+    client: Client<OpenAIConfig>,
+    service: ReqwestService,
+    streams: bool,
+) -> Client<OpenAIConfig> {
+    client.with_http_service(tower::service_fn(move |request: HttpRequestFactory| {
+        let service = service.clone();
+        async move {
+            let response = service.oneshot(request).await?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            let header = |name| {
+                let value = headers.get(name)?;
+                Some(value.to_str().ok()?.to_owned())
+            };
+            // To the client it would be a stream of nothing. Some endpoints say so that they cannot answer.
+            let no_stream = streams
+                && header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
+            if status.is_success() && !no_stream {
+                return Ok(response);
+            }
+            // Read here, since the client's error has no headers. Cut off, it is an error all the same.
+            let body = response.text().await.unwrap_or_default();
+            let said = match body.trim() {
+                "" => status.canonical_reason().unwrap_or("no reason given"),
+                said => said,
+            };
+            Err(boxed(refusal(status.as_u16(), header, said)))
+        }
+    }))
 }

@@ -19,10 +19,10 @@ pub enum ChatError {
     /// A callback stopped the run.
     #[error(transparent)]
     Callback(#[from] EmitError),
-    /// There is no such address.
+    /// There can be no such endpoint.
     #[cfg(feature = "openai")]
-    #[error("`OPENAI_BASE_URL` is no URL")]
-    BaseUrl(#[source] url::ParseError),
+    #[error(transparent)]
+    Endpoint(#[from] EndpointError),
     /// The endpoint answered with an error.
     #[cfg(feature = "openai")]
     #[error("{status}: {message}")]
@@ -48,4 +48,20 @@ pub enum ChatError {
     #[cfg(feature = "openai")]
     #[error("the endpoint cannot be understood or reached")]
     Client(#[source] async_openai::error::OpenAIError),
+}
+
+/// Why there can be no such endpoint.
+#[cfg(feature = "openai")]
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EndpointError {
+    /// Its address is no URL.
+    #[error("the base URL is none: {0}")]
+    Url(#[from] url::ParseError),
+    /// It is not asked over HTTP.
+    #[error("the base URL has to begin with `http://` or `https://`: `{0}`")]
+    Scheme(String),
+    /// The key cannot be sent.
+    #[error("the API key has a character that no header may have, such as the end of a line")]
+    ApiKey,
 }

@@ -22,7 +22,7 @@ pub(super) fn refusal(
     let code = error["code"].as_str().or(error["type"].as_str());
     ChatError::Refused {
         status,
-        message: problem(error).unwrap_or_else(|| body.trim().to_owned()),
+        message: problem(error).unwrap_or_else(|| body.to_owned()),
         code: code.map(str::to_owned),
         retry_after: retry_after(header),
     }

@@ -1,6 +1,8 @@
 //! What goes to an endpoint and comes from it, as JSON. Endpoints differ: nothing is taken for granted that
 //! can be done without, and a whole answer is read as a stream of one piece.
 
+use std::collections::BTreeMap;
+
 use callbacks::{Chunk, Message, Role, TokenUsage, ToolCallChunk};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -77,8 +79,9 @@ pub(super) struct Piece {
 #[derive(Debug, Deserialize)]
 struct Choice {
     index: Option<usize>,
-    #[serde(alias = "message")]
     delta: Option<Delta>,
+    /// A whole answer's. Some have both.
+    message: Option<Delta>,
     finish_reason: Option<String>,
 }
 
@@ -127,13 +130,14 @@ struct Details {
 pub(super) struct Reader {
     id: Option<String>,
     model: Option<String>,
-    finished: bool,
+    /// Of each choice that has begun, whether the model said why it stopped.
+    finished: BTreeMap<usize, bool>,
 }
 
 impl Reader {
-    /// Whether the model said why it stopped, of at least one choice.
+    /// Whether that is all of the answer.
     pub(super) fn finished(&self) -> bool {
-        self.finished
+        !self.finished.is_empty() && self.finished.values().all(|finished| *finished)
     }
 
     pub(super) fn read(&mut self, piece: Piece) -> Result<Vec<Chunk>, ChatError> {
@@ -157,7 +161,7 @@ impl Reader {
     }
 
     fn choice(&mut self, choice: Choice) -> Chunk {
-        let delta = choice.delta.unwrap_or_default();
+        let delta = choice.delta.or(choice.message).unwrap_or_default();
         let mut chunk = Chunk::text(delta.content.unwrap_or_default());
         chunk.choice = choice.index.unwrap_or_default();
         chunk.reasoning = delta.reasoning_content.or(delta.reasoning);
@@ -171,8 +175,9 @@ impl Reader {
             chunk.text += &refusal;
             chunk = chunk.with_extra("refusal", true);
         }
+        let finished = self.finished.entry(chunk.choice).or_default();
         if let Some(reason) = choice.finish_reason {
-            self.finished = true;
+            *finished = true;
             chunk = chunk.with_extra("finish_reason", reason);
         }
         chunk

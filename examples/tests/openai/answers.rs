@@ -266,14 +266,18 @@ async fn what_is_left_out_or_unknown_is_no_error() {
         )
         .after(
             0,
+            data(json!({ "choices": [{ "delta": { "content": "." }, "message": { "content": "." } }] })),
+        )
+        .after(
+            0,
             data(json!({ "choices": [{ "delta": null, "finish_reason": "eos" }] })),
         )
         .after(0, Event::End);
     let scene = Scene::new([reply]);
     let result = scene.ask().await.unwrap();
-    assert_eq!(scene.tokens(), ["So", " no", ""]);
+    assert_eq!(scene.tokens(), ["So", " no", ".", ""]);
     let choice = &result.generations[0][0];
-    assert_eq!(choice.text, "So no");
+    assert_eq!(choice.text, "So no.");
     assert_eq!(choice.finish_reason.as_deref(), Some("eos"));
     assert_eq!(choice.info["refusal"], true);
     assert_eq!(result.llm_output.model_name, None);

@@ -1,8 +1,10 @@
 //! What goes wrong on the way: the caller's error is the run's, and what had arrived is told with it.
 
-use callbacks::testing::assert_events;
-use callbacks_examples::ChatError;
-use callbacks_loopback::{Event, Reply};
+use callbacks::events::LlmError;
+use callbacks::testing::{Faulty, assert_events};
+use callbacks::{Callbacks, handler};
+use callbacks_examples::{ChatError, EndpointError};
+use callbacks_loopback::{Answer, Event, Reply};
 use serde_json::json;
 
 use crate::{Scene, because};
@@ -90,10 +92,25 @@ async fn an_answer_that_is_no_json() {
     scene.settle().await;
 }
 
+/// The other choice has its end.
+#[tokio::test]
+async fn a_stream_that_ends_before_one_of_its_choices() {
+    let answer = Answer::new(["a"]).choice(["A", "B"]);
+    let scene = Scene::new([Reply::from(answer).after(5, Event::End)]);
+    let error = fails(&scene, Some("a")).await;
+    assert!(matches!(error, ChatError::Unfinished), "{error:?}");
+    let (_, partial) = scene.error().unwrap();
+    assert_eq!(partial.unwrap().generations[0][1].text, "A");
+}
+
 /// Some endpoints answer 200, and then say that they cannot.
 #[tokio::test]
 async fn an_error_in_place_of_an_answer() {
-    let scene = Scene::new([Reply::raw(200, r#"{"error": "no such model"}"#)]);
+    let refusal = || Reply::raw(200, r#"{"error": "no such model"}"#);
+    let scene = Scene::new([refusal(), refusal()]);
+    let error = fails(&scene, None).await;
+    assert_eq!(error.to_string(), "200: no such model");
+    assert_eq!(scene.server.requests().len(), 1);
     let whole = scene.chat.clone().streaming(false);
     let error = whole.invoke("Why?").await.unwrap_err();
     assert_eq!(
@@ -120,4 +137,56 @@ async fn an_error_that_stays_is_told_at_once() {
         scene.recorder,
         [ChatModelStart, LlmError, ChatModelStart, LlmError]
     );
+}
+
+/// A proxy has lost its server in the middle of the error, or has nothing to say.
+#[tokio::test(start_paused = true)]
+async fn an_error_that_is_cut_or_empty() {
+    for (reply, said) in [
+        (
+            Reply::raw(503, "busy").after(1, Event::Cut),
+            "503: Service Unavailable",
+        ),
+        (Reply::raw(502, "").after(1, Event::End), "502: Bad Gateway"),
+        (Reply::raw(599, ""), "599: no reason given"),
+    ] {
+        let scene = Scene::new([reply.clone(), because().into(), reply]);
+        assert_eq!(scene.ask().await.unwrap().text(), "Because.");
+        assert_eq!(scene.recorder.events()[1].method(), "on_retry");
+        let once = scene.chat.clone().max_attempts(1);
+        assert_eq!(once.invoke("Why?").await.unwrap_err().to_string(), said);
+    }
+}
+
+/// What the model failed with comes first.
+#[tokio::test]
+async fn an_error_that_a_handler_fails_with_is_the_models() {
+    for streaming in [true, false] {
+        for reply in [
+            Reply::error(404, "no such model"),
+            Reply::from(because()).after(1, Event::Cut),
+        ] {
+            let faulty = handler(Faulty::error("no disk").on::<LlmError<'_>>()).raise_errors();
+            let scene = Scene::with(Callbacks::new().with(faulty), [reply]);
+            let chat = scene.chat.clone().streaming(streaming);
+            let error = chat.invoke("Why?").await.unwrap_err();
+            assert!(!matches!(error, ChatError::Callback(_)), "{error:?}");
+            scene.settle().await;
+        }
+    }
+}
+
+#[test]
+fn an_endpoint_that_there_cannot_be() {
+    let chat = callbacks_examples::ChatOpenAi::new();
+    let endpoint = |base_url, key| chat.clone().endpoint(base_url, key).unwrap_err();
+    let error = endpoint("nowhere", "a-key");
+    assert!(matches!(error, EndpointError::Url(_)), "{error:?}");
+    let error = endpoint("localhost:8000/v1", "a-key");
+    assert!(matches!(error, EndpointError::Scheme(_)), "{error:?}");
+    let error = endpoint("http://localhost:8000/v1", "a-key\r");
+    assert!(matches!(error, EndpointError::ApiKey), "{error:?}");
+    assert!(!format!("{error:?} {error}").contains("a-key"));
+    let chat = chat.endpoint("http://localhost:8000/v1", "a-key").unwrap();
+    assert!(!format!("{chat:?}").contains("a-key"));
 }

@@ -55,6 +55,9 @@ fn async_callbacks() {
         let env = [
             ("OPENAI_BASE_URL", &*server.base_url()),
             ("OPENAI_API_KEY", "a-key"),
+            // Of another endpoint.
+            ("OPENAI_ORG_ID", "an-organization"),
+            ("OPENAI_PROJECT_ID", "a-project"),
         ];
         let output = example("async_callbacks", args, &env);
         assert!(output.status.success(), "{output:?}");
@@ -69,17 +72,27 @@ fn async_callbacks() {
             panic!("{:?}", server.requests());
         };
         assert_eq!(request.header("authorization"), Some("Bearer a-key"));
+        assert_eq!(request.header("openai-organization"), None);
+        assert_eq!(request.header("openai-project"), None);
         assert_eq!(request.prompt(), transcript.prompt);
         assert_eq!(request.body["max_completion_tokens"], 25);
     }
 }
 
 #[test]
-fn an_address_that_is_none() {
-    let output = example("async_callbacks", &[], &[("OPENAI_BASE_URL", "nowhere")]);
-    assert!(!output.status.success());
-    let stderr = String::from_utf8(output.stderr).unwrap();
-    assert!(stderr.contains("BaseUrl"), "{stderr}");
+fn an_endpoint_that_cannot_be() {
+    for (base_url, api_key, problem) in [
+        ("nowhere", "a-key", "RelativeUrlWithoutBase"),
+        ("localhost:8000/v1", "a-key", "Scheme"),
+        ("http://localhost:8000/v1", "a-key\n", "ApiKey"),
+    ] {
+        let env = [("OPENAI_BASE_URL", base_url), ("OPENAI_API_KEY", api_key)];
+        let output = example("async_callbacks", &[], &env);
+        assert!(!output.status.success());
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(stderr.contains(problem), "{stderr}");
+        assert!(!stderr.contains("panicked"), "{stderr}");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use callbacks::events::{AnyEvent, Retry};
 use callbacks::testing::{Faulty, assert_events};
-use callbacks::{Callbacks, EmitError, RetryState, handler};
+use callbacks::{Callbacks, EmitError, ErrorKind, RetryState, handler};
 use callbacks_examples::ChatError;
 use callbacks_loopback::Reply;
 use tokio::time::Instant;
@@ -129,4 +129,26 @@ async fn who_raises_at_a_retry_ends_it() {
     );
     assert_eq!(scene.server.requests().len(), 1);
     scene.settle().await;
+}
+
+#[tokio::test]
+async fn who_leaves_while_it_waits_ends_the_run_once() {
+    let (told, mut retries) = tokio::sync::mpsc::unbounded_channel();
+    let tells = Faulty::calling(move |_| {
+        let _ = told.send(());
+    });
+    let tells = handler(tells.on::<Retry<'_>>()).inline();
+    let script = [busy().header("retry-after", "50"), because().into()];
+    let scene = Scene::with(Callbacks::new().with(tells), script);
+    tokio::select! {
+        // Told inline, so by then it waits.
+        biased;
+        _ = scene.ask() => panic!("it did not wait"),
+        _ = retries.recv() => {}
+    }
+    scene.settle().await;
+    assert_events!(scene.recorder, [ChatModelStart, Retry, LlmError]);
+    let (error, partial) = scene.error().unwrap();
+    assert_eq!((error.kind, partial), (ErrorKind::Dropped, None));
+    assert_eq!(scene.server.requests().len(), 1);
 }
