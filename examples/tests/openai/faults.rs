@@ -1,5 +1,6 @@
 //! What goes wrong on the way: the caller's error is the run's, and what had arrived is told with it.
 
+use callbacks::LlmResult;
 use callbacks::testing::assert_events;
 use callbacks_examples::ChatError;
 use callbacks_loopback::{Event, Reply};
@@ -12,7 +13,7 @@ async fn fails(scene: &Scene, arrived: Option<&str>) -> ChatError {
     let error = scene.ask().await.unwrap_err();
     let (told, partial) = scene.error().unwrap();
     assert_eq!(told.message, error.to_string());
-    assert_eq!(partial.as_ref().map(|partial| partial.text()), arrived);
+    assert_eq!(partial.as_ref().map(LlmResult::text), arrived);
     scene.settle().await;
     error
 }

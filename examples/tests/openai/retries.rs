@@ -121,7 +121,7 @@ async fn where_nobody_listens_it_is_tried_again_and_told() {
 #[tokio::test(start_paused = true)]
 async fn who_raises_at_a_retry_ends_it() {
     let faulty = handler(Faulty::error("no disk").on::<Retry<'_>>()).raise_errors();
-    let scene = Scene::with(Callbacks::new().with(faulty), [busy(), because().into()]);
+    let scene = Scene::with(&Callbacks::new().with(faulty), [busy(), because().into()]);
     let error = scene.ask().await.unwrap_err();
     assert!(
         matches!(error, ChatError::Callback(EmitError::Raised { .. })),
