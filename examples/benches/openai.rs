@@ -112,17 +112,20 @@ async fn main() -> Result<(), BoxError> {
             times.push(measure(&client, callbacks.as_ref()).await?);
         }
     }
-    let medians: Vec<_> = times
-        .iter_mut()
-        .map(|times| {
-            times.sort_unstable();
-            times[ROUNDS / 2]
-        })
-        .collect();
-    println!("{TOKENS} tokens, the median of {ROUNDS} rounds");
-    for ((name, _), median) in cases.iter().zip(&medians) {
-        let ratio = median.as_secs_f64() / medians[0].as_secs_f64();
-        println!("{name:<20} {median:>10.1?} per token, {ratio:.3} times");
+    for times in &mut times {
+        times.sort_unstable();
+    }
+    println!("{TOKENS} tokens, {ROUNDS} rounds, time per token");
+    println!(
+        "{:<20} {:>9} {:>6} {:>9} {:>6}",
+        "", "fastest", "ratio", "median", "ratio"
+    );
+    for ((name, _), of) in cases.iter().zip(&times) {
+        let column = |at: usize| {
+            let ratio = of[at].as_secs_f64() / times[0][at].as_secs_f64();
+            format!("{:>9.2?} {ratio:>6.3}", of[at])
+        };
+        println!("{name:<20} {} {}", column(0), column(ROUNDS / 2));
     }
     Ok(())
 }

@@ -76,7 +76,8 @@ impl ChatOpenAi {
     /// If `base_url` is no URL of HTTP, or `api_key` cannot be sent.
     #[cfg(feature = "openai")]
     pub fn endpoint(mut self, base_url: &str, api_key: &str) -> Result<Self, EndpointError> {
-        self.backend = Backend::Endpoint(endpoint::Endpoint::new(base_url, api_key)?);
+        let endpoint = endpoint::Endpoint::new(base_url, api_key)?;
+        self.backend = Backend::Endpoint(Box::new(endpoint));
         Ok(self)
     }
 

@@ -9,3 +9,8 @@ mod transcript;
 pub use chat_openai::EndpointError;
 pub use chat_openai::{ChatError, ChatOpenAi};
 pub use shell::Shell;
+
+/// The guide whose code is compiled.
+#[cfg(all(doctest, feature = "openai"))]
+#[doc = include_str!("../../docs/openai.md")]
+mod guide {}

@@ -20,7 +20,7 @@ pub(super) enum Backend {
     #[cfg_attr(not(feature = "openai"), default)]
     Recorded,
     #[cfg(feature = "openai")]
-    Endpoint(super::endpoint::Endpoint),
+    Endpoint(Box<super::endpoint::Endpoint>),
     /// The environment names none that there can be.
     #[cfg(feature = "openai")]
     Nowhere(super::EndpointError),
@@ -32,7 +32,7 @@ impl Default for Backend {
         if let Ok(base_url) = std::env::var("OPENAI_BASE_URL") {
             let api_key = std::env::var("OPENAI_API_KEY").unwrap_or_default();
             return match super::endpoint::Endpoint::new(&base_url, &api_key) {
-                Ok(endpoint) => Self::Endpoint(endpoint),
+                Ok(endpoint) => Self::Endpoint(Box::new(endpoint)),
                 Err(error) => Self::Nowhere(error),
             };
         }

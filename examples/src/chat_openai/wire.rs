@@ -120,9 +120,12 @@ struct Usage {
 
 #[derive(Debug, Deserialize)]
 struct Details {
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-    reasoning_tokens: Option<u64>,
+    #[serde(rename = "cached_tokens")]
+    cached: Option<u64>,
+    #[serde(rename = "cache_write_tokens")]
+    cache_write: Option<u64>,
+    #[serde(rename = "reasoning_tokens")]
+    reasoning: Option<u64>,
 }
 
 /// What the pieces of an answer are as chunks.
@@ -211,9 +214,9 @@ impl From<Usage> for TokenUsage {
         tokens.input_tokens = usage.prompt_tokens;
         tokens.output_tokens = usage.completion_tokens;
         tokens.total_tokens = usage.total_tokens;
-        tokens.cache_read = read.as_ref().and_then(|read| read.cached_tokens);
-        tokens.cache_write = read.and_then(|read| read.cache_write_tokens);
-        tokens.reasoning = written.and_then(|written| written.reasoning_tokens);
+        tokens.cache_read = read.as_ref().and_then(|read| read.cached);
+        tokens.cache_write = read.and_then(|read| read.cache_write);
+        tokens.reasoning = written.and_then(|written| written.reasoning);
         tokens
     }
 }

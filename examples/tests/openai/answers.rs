@@ -310,7 +310,7 @@ impl Between {
 
 #[tokio::test]
 async fn handlers_decide_what_is_sent() {
-    let scene = Scene::with(Callbacks::new().with(Between), [because()]);
+    let scene = Scene::with(&Callbacks::new().with(Between), [because()]);
     scene.chat.invoke("Who is Ada?").await.unwrap();
     assert_eq!(scene.server.requests()[0].prompt(), "Who is X?");
     assert_eq!(scene.chat.invoke("Who am I?").await.unwrap().text(), "you");

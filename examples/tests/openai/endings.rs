@@ -46,7 +46,7 @@ fn suspends() -> Faulty {
 /// Wherever it is dropped: after every number of polls that it may have had.
 async fn dropped_anywhere(streaming: bool, least: usize) {
     for polls in 0.. {
-        let scene = Scene::with(Callbacks::new().with(suspends()), script("3"));
+        let scene = Scene::with(&Callbacks::new().with(suspends()), script("3"));
         let chat = scene.chat.clone().streaming(streaming);
         let answer = polled(agent(&chat, &scene.callbacks), polls).await;
         scene.settle().await;
@@ -162,7 +162,7 @@ async fn handlers_that_fail_change_nothing() {
                 .invoke("Why?")
                 .await;
             let others = Callbacks::new().with(faulty.clone());
-            let scene = Scene::with(others, [because()]);
+            let scene = Scene::with(&others, [because()]);
             let result = scene.chat.clone().streaming(streaming).invoke("Why?").await;
             assert_eq!(result.unwrap(), quiet.unwrap());
             scene.settle().await;
@@ -181,11 +181,10 @@ async fn handlers_that_raise_end_the_agent() {
     ];
     for (faulty, requests) in cases {
         let others = Callbacks::new().with(handler(faulty).raise_errors());
-        let scene = Scene::with(others, script("3"));
+        let scene = Scene::with(&others, script("3"));
         let error = agent(&scene.chat, &scene.callbacks).await.unwrap_err();
-        let raised = match error.downcast_ref() {
-            Some(ChatError::Callback(raised)) => raised,
-            _ => panic!("{error:?}"),
+        let Some(ChatError::Callback(raised)) = error.downcast_ref() else {
+            panic!("{error:?}");
         };
         assert!(matches!(raised, EmitError::Raised { .. }), "{raised:?}");
         assert_eq!(scene.server.requests().len(), requests);

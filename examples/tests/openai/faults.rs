@@ -1,5 +1,6 @@
 //! What goes wrong on the way: the caller's error is the run's, and what had arrived is told with it.
 
+use callbacks::LlmResult;
 use callbacks::events::LlmError;
 use callbacks::testing::{Faulty, assert_events};
 use callbacks::{Callbacks, handler};
@@ -14,7 +15,7 @@ async fn fails(scene: &Scene, arrived: Option<&str>) -> ChatError {
     let error = scene.ask().await.unwrap_err();
     let (told, partial) = scene.error().unwrap();
     assert_eq!(told.message, error.to_string());
-    assert_eq!(partial.as_ref().map(|partial| partial.text()), arrived);
+    assert_eq!(partial.as_ref().map(LlmResult::text), arrived);
     scene.settle().await;
     error
 }
@@ -167,7 +168,7 @@ async fn an_error_that_a_handler_fails_with_is_the_models() {
             Reply::from(because()).after(1, Event::Cut),
         ] {
             let faulty = handler(Faulty::error("no disk").on::<LlmError<'_>>()).raise_errors();
-            let scene = Scene::with(Callbacks::new().with(faulty), [reply]);
+            let scene = Scene::with(&Callbacks::new().with(faulty), [reply]);
             let chat = scene.chat.clone().streaming(streaming);
             let error = chat.invoke("Why?").await.unwrap_err();
             assert!(!matches!(error, ChatError::Callback(_)), "{error:?}");

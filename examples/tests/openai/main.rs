@@ -27,14 +27,14 @@ struct Scene {
 
 impl Scene {
     fn new<R: Into<Reply>>(replies: impl IntoIterator<Item = R>) -> Self {
-        Self::with(Callbacks::new(), replies)
+        Self::with(&Callbacks::new(), replies)
     }
 
     /// Others hear of it first.
-    fn with<R: Into<Reply>>(others: Callbacks, replies: impl IntoIterator<Item = R>) -> Self {
+    fn with<R: Into<Reply>>(others: &Callbacks, replies: impl IntoIterator<Item = R>) -> Self {
         let server = Server::start(replies).unwrap();
         let recorder = Recorder::new();
-        let callbacks = others.with(handler(recorder.clone()).inline());
+        let callbacks = others.clone().with(handler(recorder.clone()).inline());
         let chat = chat(&server).callbacks(callbacks.clone());
         Self {
             server,

@@ -121,7 +121,7 @@ async fn where_nobody_listens_it_is_tried_again_and_told() {
 #[tokio::test(start_paused = true)]
 async fn who_raises_at_a_retry_ends_it() {
     let faulty = handler(Faulty::error("no disk").on::<Retry<'_>>()).raise_errors();
-    let scene = Scene::with(Callbacks::new().with(faulty), [busy(), because().into()]);
+    let scene = Scene::with(&Callbacks::new().with(faulty), [busy(), because().into()]);
     let error = scene.ask().await.unwrap_err();
     assert!(
         matches!(error, ChatError::Callback(EmitError::Raised { .. })),
@@ -139,7 +139,7 @@ async fn who_leaves_while_it_waits_ends_the_run_once() {
     });
     let tells = handler(tells.on::<Retry<'_>>()).inline();
     let script = [busy().header("retry-after", "50"), because().into()];
-    let scene = Scene::with(Callbacks::new().with(tells), script);
+    let scene = Scene::with(&Callbacks::new().with(tells), script);
     tokio::select! {
         // Told inline, so by then it waits.
         biased;
