@@ -133,10 +133,15 @@ fn once(
                 let value = headers.get(name)?;
                 Some(value.to_str().ok()?.to_owned())
             };
-            // To the client it would be a stream of nothing. Some endpoints say so that they cannot answer.
-            let no_stream = streams
-                && header("content-type").is_some_and(|kind| kind.starts_with("application/json"));
-            if status.is_success() && !no_stream {
+            let json = |kind: String| kind.starts_with("application/json");
+            if status.is_success() && streams && header("content-type").is_some_and(json) {
+                // An endpoint that does not stream, or cannot answer: to the client, that is a stream of nothing.
+                let body = response.text().await?;
+                let event =
+                    serde_json::from_str(&body).map(|whole: Value| format!("data: {whole}\n\n"));
+                return Ok(http::Response::new(event.unwrap_or(body)).into());
+            }
+            if status.is_success() {
                 return Ok(response);
             }
             // Read here, since the client's error has no headers. Cut off, it is an error all the same.

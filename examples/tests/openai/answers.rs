@@ -283,6 +283,21 @@ async fn what_is_left_out_or_unknown_is_no_error() {
     assert_eq!(result.llm_output.model_name, None);
 }
 
+/// An endpoint that cannot stream, and one that says JSON and streams.
+#[tokio::test]
+async fn what_is_called_json_in_place_of_a_stream_is_read() {
+    let choice = json!({ "message": { "content": "So.\n" }, "finish_reason": "stop" });
+    let whole = serde_json::to_string_pretty(&json!({ "choices": [choice] })).unwrap();
+    let event = r#"{"choices": [{"delta": {"content": "So.\n"}, "finish_reason": "stop"}]}"#;
+    let streamed = format!("event: message\r\ndata: {event}\r\n\r\ndata: [DONE]\r\n\r\n");
+    let scene = Scene::new([Reply::raw(200, whole), Reply::raw(200, streamed)]);
+    let result = scene.ask().await.unwrap();
+    assert_eq!(result.text(), "So.\n");
+    assert_eq!(scene.tokens(), ["So.\n"]);
+    assert_eq!(scene.ask().await.unwrap(), result);
+    scene.settle().await;
+}
+
 #[tokio::test]
 async fn a_batch_is_a_run_each() {
     let scene = Scene::new([because().id("a"), because().id("b")]);

@@ -107,18 +107,15 @@ async fn a_stream_that_ends_before_one_of_its_choices() {
 /// Some endpoints answer 200, and then say that they cannot.
 #[tokio::test]
 async fn an_error_in_place_of_an_answer() {
-    let refusal = || Reply::raw(200, r#"{"error": "no such model"}"#);
-    let scene = Scene::new([refusal(), refusal()]);
-    let error = fails(&scene, None).await;
-    assert_eq!(error.to_string(), "200: no such model");
-    assert_eq!(scene.server.requests().len(), 1);
-    let whole = scene.chat.clone().streaming(false);
-    let error = whole.invoke("Why?").await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the answer was broken off: no such model"
-    );
-    scene.settle().await;
+    for streaming in [true, false] {
+        let scene = Scene::new([Reply::raw(200, r#"{"error": "no such model"}"#)]);
+        let chat = scene.chat.clone().streaming(streaming);
+        let error = chat.invoke("Why?").await.unwrap_err();
+        let said = "the answer was broken off: no such model";
+        assert_eq!(error.to_string(), said);
+        assert_eq!(scene.server.requests().len(), 1);
+        scene.settle().await;
+    }
 }
 
 #[tokio::test]
