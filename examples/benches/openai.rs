@@ -3,7 +3,11 @@
 //! ```sh
 //! cargo bench -p callbacks-examples --features openai --bench openai
 //! ```
+//!
+//! With `-- --quick` there are a few rounds, for whether each handler hears every token.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use async_openai::Client;
@@ -21,23 +25,35 @@ static CHAT: Serialized = Serialized::new("ChatOpenAI");
 
 /// Few, so that some rounds are not interrupted by whatever else the machine does.
 const TOKENS: usize = 500;
-const ROUNDS: usize = 501;
+/// Beside the tokens, there is an event for the role and one for the finish reason.
+const EVENTS: usize = TOKENS + 2;
 
-struct Plain;
+/// The tokens that were heard.
+#[derive(Clone, Default)]
+struct Heard(Arc<AtomicUsize>);
+
+impl Heard {
+    fn hear(&self, token: &str) {
+        std::hint::black_box(token);
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+struct Plain(Heard);
 
 #[callback_handler]
 impl Plain {
     fn on_llm_new_token(&self, token: &str) {
-        std::hint::black_box(token);
+        self.0.hear(token);
     }
 }
 
-struct Asynchronous;
+struct Asynchronous(Heard);
 
 #[callback_handler]
 impl Asynchronous {
     async fn on_llm_new_token(&self, token: &str) {
-        std::hint::black_box(token);
+        self.0.hear(token);
     }
 }
 
@@ -84,7 +100,7 @@ async fn measure(
         }
     };
     let took = begun.elapsed();
-    assert_eq!(pieces, TOKENS + 2);
+    assert_eq!(pieces, EVENTS);
     Ok(took / u32::try_from(pieces)?)
 }
 
@@ -94,29 +110,39 @@ async fn main() -> Result<(), BoxError> {
     let server = Server::answering(move |_| answer.clone())?;
     let config = OpenAIConfig::new().with_api_base(server.base_url());
     let client = Client::with_config(config.with_api_key("none"));
+    let rounds = if std::env::args().any(|arg| arg == "--quick") {
+        3
+    } else {
+        501
+    };
+    let heard = [(); 3].map(|()| Heard::default());
+    let [inline, asynchronous, plain] = heard.clone();
     let cases = [
         ("the client alone", None),
         ("nobody listens", Some(Callbacks::new())),
         (
             "an inline handler",
-            Some(Callbacks::new().with(handler(Plain).inline())),
+            Some(Callbacks::new().with(handler(Plain(inline)).inline())),
         ),
         (
             "an async handler",
-            Some(Callbacks::new().with(Asynchronous)),
+            Some(Callbacks::new().with(Asynchronous(asynchronous))),
         ),
-        ("a plain handler", Some(Callbacks::new().with(Plain))),
+        ("a plain handler", Some(Callbacks::new().with(Plain(plain)))),
     ];
     let mut times = vec![Vec::new(); cases.len()];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for ((_, callbacks), times) in cases.iter().zip(&mut times) {
             times.push(measure(&client, callbacks.as_ref()).await?);
         }
     }
+    for Heard(heard) in heard {
+        assert_eq!(heard.load(Ordering::Relaxed), rounds * EVENTS);
+    }
     for times in &mut times {
         times.sort_unstable();
     }
-    println!("{TOKENS} tokens, {ROUNDS} rounds, time per token");
+    println!("{TOKENS} tokens, {rounds} rounds, time per token");
     println!(
         "{:<20} {:>9} {:>6} {:>9} {:>6}",
         "", "fastest", "ratio", "median", "ratio"
@@ -126,7 +152,7 @@ async fn main() -> Result<(), BoxError> {
             let ratio = of[at].as_secs_f64() / times[0][at].as_secs_f64();
             format!("{:>9.2?} {ratio:>6.3}", of[at])
         };
-        println!("{name:<20} {} {}", column(0), column(ROUNDS / 2));
+        println!("{name:<20} {} {}", column(0), column(rounds / 2));
     }
     Ok(())
 }
