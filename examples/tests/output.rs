@@ -29,6 +29,8 @@ fn run(example: &str, args: &[&str], input: &str, stderr: Stdio) -> (String, Str
     let mut command = Command::new(&program);
     command
         .args(args)
+        // What is recorded is what is tested, wherever the tests run.
+        .env_remove("OPENAI_BASE_URL")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(stderr);

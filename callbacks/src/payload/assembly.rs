@@ -1,5 +1,6 @@
 //! A streamed answer put together: from its pieces to the result.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -71,6 +72,26 @@ impl Assembly {
     pub(crate) fn into_result(self) -> LlmResult {
         let choices = self.choices.into_values().map(Choice::into_generation);
         LlmResult::new(vec![choices.collect()]).with_llm_output(self.output)
+    }
+}
+
+/// What the chunks of one answer make, as a [stream](crate::RunGuard::stream) puts it together.
+///
+/// ```
+/// use callbacks::{Chunk, LlmResult};
+///
+/// let chunks = [Chunk::text("Be"), Chunk::text("cause").with_extra("finish_reason", "stop")];
+/// let result: LlmResult = chunks.iter().collect();
+/// assert_eq!(result.text(), "Because");
+/// assert_eq!(result.generations[0][0].finish_reason.as_deref(), Some("stop"));
+/// ```
+impl<C: Borrow<Chunk>> FromIterator<C> for LlmResult {
+    fn from_iter<I: IntoIterator<Item = C>>(chunks: I) -> Self {
+        let mut assembly = Assembly::default();
+        for chunk in chunks {
+            assembly.add(chunk.borrow());
+        }
+        assembly.into_result()
     }
 }
 
@@ -156,11 +177,7 @@ mod tests {
     use crate::payload::TokenUsage;
 
     fn assembled(chunks: impl IntoIterator<Item = Chunk>) -> LlmResult {
-        let mut assembly = Assembly::default();
-        for chunk in chunks {
-            assembly.add(&chunk);
-        }
-        assembly.into_result()
+        chunks.into_iter().collect()
     }
 
     /// The tool calls that these pieces make, as JSON: id, name, arguments.
