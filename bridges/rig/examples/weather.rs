@@ -1,5 +1,5 @@
-//! An agent of rig's with a tool, and what it does on the terminal: a tree of its runs, the tokens as they
-//! come, and a handler that has the last word on tools.
+//! An agent of rig's with a tool, and what it does on the terminal, with a handler that has the last word on
+//! tools. It is asked twice, the second time for a stream.
 //!
 //! ```sh
 //! cargo run --example weather
@@ -7,14 +7,13 @@
 //!
 //! A server on loopback plays the model. With `OPENAI_BASE_URL`, and `OPENAI_API_KEY`, another does.
 
-use std::io::{self, Write};
-
 use callbacks::handlers::StdoutHandler;
 use callbacks::{BoxError, Callbacks, Decision, ModelParams, callback_handler};
 use callbacks_loopback::{Answer, Request, Server};
 use callbacks_rig::Observe;
 use futures_util::StreamExt;
 use rig_agent::AgentBuilder;
+use rig_agent::agent::MultiTurnStreamItem;
 use rig_agent::tool::{DynamicTool, ToolOutput};
 use rig_core::message::ToolName;
 use rig_core::providers::openai::OpenAIConfig;
@@ -36,7 +35,7 @@ impl Atlas {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), BoxError> {
+pub(crate) async fn main() -> Result<(), BoxError> {
     let server = Server::answering(play)?;
     let mut config = OpenAIConfig::new(std::env::var("OPENAI_API_KEY").unwrap_or_default());
     config.base_url = std::env::var("OPENAI_BASE_URL").unwrap_or_else(|_| server.base_url());
@@ -68,8 +67,9 @@ async fn main() -> Result<(), BoxError> {
     let stream = agent.prompt("And in Atlantis?").observed(&callbacks);
     let mut stream = stream.params(params).stream();
     while let Some(item) = stream.next().await {
-        item?;
-        io::stdout().flush()?;
+        if let MultiTurnStreamItem::FinalResponse(response) = item? {
+            println!("{}", response.output());
+        }
     }
     Ok(())
 }

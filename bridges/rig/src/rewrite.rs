@@ -140,3 +140,45 @@ fn blocks<T: DeserializeOwned>(
             .collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use callbacks::ToolCall;
+    use serde_json::json;
+
+    use super::*;
+    use crate::messages::of_request;
+
+    /// Some providers want the answers to the calls of one turn in one message.
+    #[test]
+    fn answers_of_tools_are_one_message() {
+        let request = CompletionRequest::new("How is Rome?");
+        let mut messages = of_request(&request);
+        let calls = ["a", "b"].map(|id| ToolCall::new("weather", json!({})).with_id(id));
+        messages.extend([
+            Message::ai("").with_tool_calls(calls),
+            Message::tool("sunny", "a"),
+            Message::tool("rainy", "b").with_extra("is_error", true),
+            Message::human("Why?"),
+        ]);
+        let rewritten = rewrite(&request, &messages).unwrap();
+        assert_eq!(rewritten.chat_history.len(), 4);
+        let rig::Message::User { content } = &rewritten.chat_history[2] else {
+            panic!("{:?}", rewritten.chat_history);
+        };
+        let [UserContent::ToolResult(one), UserContent::ToolResult(other)] = &**content else {
+            panic!("{content:?}");
+        };
+        assert_eq!((one.name.as_str(), one.is_error), ("weather", false));
+        assert_eq!((other.call.wire().as_ref(), other.is_error), ("b", true));
+        // As handlers see it, it is what they wrote, and the tool's name.
+        let mut seen = of_request(&rewritten);
+        for message in &mut seen {
+            message.name = None;
+        }
+        assert_eq!(seen, messages);
+        // What is seen is sent as it is.
+        let again = rewrite(&rewritten, &of_request(&rewritten)).unwrap();
+        assert_eq!(again.chat_history, rewritten.chat_history);
+    }
+}

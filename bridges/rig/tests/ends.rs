@@ -11,9 +11,12 @@ use callbacks_loopback::{Event, Gate, Reply, Server};
 use callbacks_rig::Observe;
 use futures_util::future::{BoxFuture, join_all, poll_fn};
 use futures_util::{FutureExt, StreamExt};
-use rig_agent::Agent;
 use rig_agent::agent::{AgentHook, HookContext, RunStart, RunStartAction};
 use rig_agent::tool::ToolOutput;
+use rig_agent::{Agent, AgentBuilder};
+use rig_core::id::ConversationId;
+use rig_core::memory::{ConversationMemory, MemoryError};
+use rig_core::message::Message;
 use serde_json::json;
 use tokio::sync::Barrier;
 use tokio::task::yield_now;
@@ -394,6 +397,67 @@ async fn an_agent_that_another_hook_stops() {
     recorder.assert_balanced();
     let expected = ["on_chain_error failed: the run was cancelled: not today"];
     assert_eq!(failures(&recorder), expected);
+}
+
+#[tokio::test]
+async fn an_index_that_fails() {
+    let server = serve(script);
+    let agent = common::choosing_agent(&server, common::Index { works: false });
+    for (answer, recorder) in ask_both_ways(&agent).await {
+        assert!(answer.unwrap_err().contains("no index"));
+        let failures = failures(&recorder);
+        assert!(
+            failures[0].starts_with("on_retriever_error failed"),
+            "{failures:?}"
+        );
+        assert!(
+            failures[1].starts_with("on_chain_error failed"),
+            "{failures:?}"
+        );
+        assert_eq!(failures.len(), 2);
+    }
+}
+
+/// Before the agent begins, for rig.
+#[tokio::test]
+async fn a_history_that_cannot_be_loaded() {
+    struct Broken;
+
+    fn broken() -> MemoryError {
+        MemoryError::Internal("no disk".to_owned())
+    }
+
+    impl ConversationMemory for Broken {
+        fn load<'a>(
+            &'a self,
+            _: &'a ConversationId,
+        ) -> BoxFuture<'a, Result<Vec<Message>, MemoryError>> {
+            Box::pin(async { Err(broken()) })
+        }
+
+        fn append<'a>(
+            &'a self,
+            _: &'a ConversationId,
+            _: Vec<Message>,
+        ) -> BoxFuture<'a, Result<(), MemoryError>> {
+            Box::pin(async { Err(broken()) })
+        }
+
+        fn clear<'a>(&'a self, _: &'a ConversationId) -> BoxFuture<'a, Result<(), MemoryError>> {
+            Box::pin(async { Err(broken()) })
+        }
+    }
+
+    let server = serve(script);
+    let agent = AgentBuilder::new(common::model(&server))
+        .memory(Broken)
+        .conversation("1")
+        .build();
+    for (answer, recorder) in ask_both_ways(&agent).await {
+        assert!(answer.unwrap_err().contains("no disk"));
+        assert_eq!(failures(&recorder).len(), 1);
+        assert_eq!(recorder.len(), 2);
+    }
 }
 
 #[tokio::test]

@@ -270,7 +270,7 @@ async fn model_decision(
     let document = rig_core::completion::Document {
         id: "1".to_owned(),
         text: "Rome is sunny.".to_owned(),
-        additional_props: Default::default(),
+        additional_props: std::collections::HashMap::new(),
     };
     let agent = agent(&server);
     let run = agent

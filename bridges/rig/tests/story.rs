@@ -445,7 +445,7 @@ async fn documents_are_messages() {
     let document = rig_core::completion::Document {
         id: "1".to_owned(),
         text: "Rome is sunny.".to_owned(),
-        additional_props: Default::default(),
+        additional_props: std::collections::HashMap::new(),
     };
     let run = agent(&server).prompt("Why?").document(document);
     run.observed(&callbacks).await.unwrap();
@@ -477,4 +477,39 @@ async fn a_resumed_run() {
     recorder.assert_balanced();
     assert_eq!(lines(&recorder).len(), 13);
     assert!(!is_first(server.requests().last().unwrap()));
+}
+
+/// Before each turn, an index chooses the tools for it.
+#[tokio::test]
+async fn tools_that_are_retrieved() {
+    let server = serve(common::wants("weather"));
+    let (recorder, callbacks) = recorded();
+    let agent = common::choosing_agent(&server, common::Index { works: true });
+    let response = agent.prompt("How is Rome?").observed(&callbacks).await;
+    assert_eq!(response.unwrap().output(), ANSWER);
+    settle(&callbacks).await;
+    recorder.assert_balanced();
+    let events = recorder.events();
+    let mut told = Vec::new();
+    for event in &events {
+        told.push(match event.event() {
+            AnyEvent::RetrieverStart(start) => json!(start.query),
+            AnyEvent::RetrieverEnd(end) => json!(end.documents),
+            _ => continue,
+        });
+    }
+    let found = json!([{ "page_content": "", "id": "weather", "score": 0.5 }]);
+    assert_eq!(
+        told,
+        [
+            json!("How is Rome?"),
+            found.clone(),
+            json!("How is Rome?"),
+            found
+        ]
+    );
+    assert_eq!(
+        lines(&recorder)[1],
+        "on_retriever_start VectorStoreIndex in host"
+    );
 }

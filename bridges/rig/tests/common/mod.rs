@@ -11,12 +11,17 @@ use callbacks_loopback::{Answer, Reply, Request, Server};
 use futures_util::StreamExt;
 use rig_agent::agent::{MultiTurnStreamItem, PromptResponse};
 use rig_agent::completion::PromptError;
-use rig_agent::tool::{DynamicTool, ToolExecutionError, ToolOutput};
+use rig_agent::tool::{DynamicTool, ToolExecutionError, ToolOutput, ToolSet};
 use rig_agent::{Agent, AgentBuilder};
 use rig_core::driver::Model;
 use rig_core::message::ToolName;
 use rig_core::providers::openai::OpenAIConfig;
 use rig_core::providers::openai::wire::Chat;
+use rig_core::vector_store::request::{Filter, VectorSearchRequest};
+use rig_core::vector_store::{
+    VectorSearchIdResult, VectorSearchResult, VectorStoreError, VectorStoreIndex,
+};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub(crate) const ANSWER: &str = "Sunny at noon.";
@@ -111,9 +116,46 @@ pub(crate) fn agent_with(server: &Server, tools: impl IntoIterator<Item = Dynami
         .build()
 }
 
+/// Finds the tool `weather`, if it works.
+pub(crate) struct Index {
+    pub(crate) works: bool,
+}
+
+impl VectorStoreIndex for Index {
+    type Filter = Filter<Value>;
+
+    async fn top_n<T: DeserializeOwned + Send>(
+        &self,
+        _: VectorSearchRequest<Filter<Value>>,
+    ) -> Result<Vec<VectorSearchResult<T>>, VectorStoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn top_n_ids(
+        &self,
+        _: VectorSearchRequest<Filter<Value>>,
+    ) -> Result<Vec<VectorSearchIdResult>, VectorStoreError> {
+        if !self.works {
+            return Err(VectorStoreError::DatastoreError("no index".into()));
+        }
+        let (score, id) = (0.5, "weather".to_owned());
+        Ok(vec![VectorSearchIdResult { score, id }])
+    }
+}
+
+/// An agent that has an index choose its tools.
+pub(crate) fn choosing_agent(server: &Server, index: Index) -> Agent {
+    let weather = tool("weather", async |_| Ok(ToolOutput::text("sunny")));
+    AgentBuilder::new(model(server))
+        .name("host")
+        .default_max_turns(4)
+        .retrieved_tools(1, index, ToolSet::from_dynamic_tools(vec![weather]))
+        .build()
+}
+
 /// All that was started is over.
 pub(crate) async fn settle(callbacks: &Callbacks) {
-    let report = callbacks.flush(Duration::from_secs(60)).await;
+    let report = callbacks.flush(Duration::from_mins(1)).await;
     assert!(report.is_complete(), "{report:?}");
 }
 
