@@ -31,6 +31,16 @@ impl Look {
     }
 }
 
+/// Hears no token.
+struct End;
+
+#[callback_handler]
+impl End {
+    fn on_llm_end(&self, response: &LlmResult) {
+        black_box(response);
+    }
+}
+
 struct LookAsync;
 
 #[callback_handler]
@@ -88,6 +98,10 @@ async fn main() -> std::io::Result<()> {
         ("rig alone", Way::Alone),
         ("a hook of rig's", Way::Hooked),
         ("nobody listens", Way::Observed(Callbacks::new())),
+        (
+            "a handler of the end",
+            Way::Observed(Callbacks::new().with(handler(End).inline())),
+        ),
         (
             "an inline handler",
             Way::Observed(Callbacks::new().with(handler(Look).inline())),

@@ -42,8 +42,8 @@ pub(crate) enum Go {
 /// All that is told of one run of an agent. Whoever polls the agent owns this, so that what is open closes
 /// with it.
 ///
-/// A guard is taken out while handlers are told, so that no lock is held then; if the agent is given up there,
-/// the guard is dropped with the future that has it.
+/// The guard of a call is taken out while handlers are told, so that no lock is held then; if the agent is given
+/// up there, the guard is dropped with the future that has it.
 pub(crate) struct Runs {
     callbacks: Callbacks,
     params: ModelParams,
@@ -58,7 +58,7 @@ pub(crate) struct Runs {
 struct Open {
     /// The model that is called next, or was last.
     selected: Option<ModelRef>,
-    model: Option<Model>,
+    model: Option<Box<Model>>,
     calls: HashMap<EffectId, Call>,
 }
 
@@ -207,12 +207,12 @@ impl Runs {
                 return Err(Stop(reason));
             }
         };
-        self.open().model = Some(Model {
+        self.open().model = Some(Box::new(Model {
             run: run.into_run(),
             times: Times::begin(),
             arrived: Arrived::default(),
             said: None,
-        });
+        }));
         Ok(go)
     }
 
@@ -223,7 +223,8 @@ impl Runs {
         model.times.first.get_or_insert_with(Instant::now);
         let told = match (model.arrived.add(piece), piece) {
             (None, Piece::Text(text)) => model.run.new_token(text).await,
-            (chunk, _) => model.run.new_chunk(|| chunk.unwrap_or_default()).await,
+            // Boxed, as it would make the future of each text four times as large.
+            (chunk, _) => Box::pin(model.run.new_chunk(|| chunk.unwrap_or_default())).await,
         };
         self.open().model = Some(model);
         self.told(told)
@@ -259,9 +260,9 @@ impl Runs {
         };
         match outcome {
             Ok(Outcome::Completion(response)) => {
-                let times = model.times;
+                let Model { run, times, .. } = *model;
                 let result = || times.of(answer::result(response));
-                self.told(model.run.end(result).await)?;
+                self.told(run.end(result).await)?;
                 for call in answer::calls(response) {
                     self.act(&call.name, call.args).await?;
                 }

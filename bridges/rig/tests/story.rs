@@ -1,16 +1,22 @@
 //! What is told of an agent: each run in its place, with what it was given and what came of it.
 
+use std::collections::BTreeSet;
+
 use callbacks::events::{AnyEvent, LlmNewToken};
-use callbacks::testing::{Recorded, Recorder};
+use callbacks::testing::{Faulty, Recorded, Recorder};
 use callbacks::{Callbacks, LlmResult, Message, ModelParams, Role, RunKind, Serialized};
 use callbacks_loopback::{Answer, Server};
 use callbacks_rig::Observe;
 use futures_util::StreamExt;
+use rig_agent::AgentRun;
 use rig_agent::agent::{
-    AgentHook, HookContext, InvalidToolCallAction, InvalidToolCallContext, ModelTurnAction,
-    ModelTurnFinished,
+    AgentHook, HookContext, InvalidToolCallAction, InvalidToolCallContext, ModelTurn,
+    ModelTurnAction, ModelTurnFinished,
 };
-use rig_core::completion::{GenerationOptions, Message as RigMessage};
+use rig_core::completion::{
+    CompletionResponse, GenerationOptions, Message as RigMessage, ToolDefinition, Usage,
+};
+use rig_core::message::{AssistantContent, Origin, ToolName};
 use serde_json::json;
 
 mod common;
@@ -470,7 +476,7 @@ async fn a_resumed_run() {
     let (recorder, callbacks) = recorded();
     let agent = agent(&server);
     let spec = agent.run_spec();
-    let run = rig_agent::AgentRun::from_spec(&spec, RigMessage::user("How is Rome?"), None);
+    let run = AgentRun::from_spec(&spec, RigMessage::user("How is Rome?"), None);
     let response = agent.resume(run).observed(&callbacks).await.unwrap();
     assert_eq!(response.output(), ANSWER);
     settle(&callbacks).await;
@@ -511,5 +517,52 @@ async fn tools_that_are_retrieved() {
     assert_eq!(
         lines(&recorder)[1],
         "on_retriever_start VectorStoreIndex in host"
+    );
+}
+
+/// Rig says of it neither that it starts, nor what it was asked. Of two tools at once, one begins it.
+#[tokio::test]
+async fn a_run_that_is_resumed_at_its_tools() {
+    let server = serve(script);
+    let (recorder, callbacks) = recorded();
+    // a handler that suspends, so that both are about to begin it
+    let suspends = Faulty::calling_async(|_| tokio::task::yield_now());
+    let callbacks = callbacks.with(suspends);
+    let agent = agent(&server);
+    let spec = agent.run_spec();
+    let mut run = AgentRun::from_spec(&spec, RigMessage::user("How is Rome?"), None);
+    run.next_step().unwrap();
+    let names = || BTreeSet::from(["weather".to_owned(), "time".to_owned()]);
+    let choice = ["weather", "time"].map(|name| {
+        let definition = ToolDefinition::new(ToolName::new(name).unwrap(), "a tool", json!({}));
+        let call = AssistantContent::tool_call(name, definition.name.clone(), json!({}));
+        (definition, call)
+    });
+    let (definitions, choice): (Vec<_>, Vec<_>) = choice.into_iter().unzip();
+    run.advertise_tools(1, definitions);
+    let origin = Origin::new("openai.chat", "openai", "gpt-4o-mini");
+    let response = CompletionResponse::new(choice, Usage::new(), origin, json!({}));
+    run.model_response(ModelTurn::from_response_parts(&response, names(), names()))
+        .unwrap();
+    let resumed = agent.resume(run).tool_concurrency(2).observed(&callbacks);
+    assert_eq!(resumed.await.unwrap().output(), ANSWER);
+    settle(&callbacks).await;
+    recorder.assert_balanced();
+    let lines = lines(&recorder);
+    assert_eq!(
+        lines
+            .iter()
+            .filter(|line| *line == "on_chain_start host")
+            .count(),
+        1,
+        "{lines:?}"
+    );
+    assert_eq!(
+        lines
+            .iter()
+            .filter(|line| line.ends_with(" in host"))
+            .count(),
+        6,
+        "{lines:?}"
     );
 }
