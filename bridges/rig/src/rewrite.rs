@@ -181,4 +181,27 @@ mod tests {
         let again = rewrite(&rewritten, &of_request(&rewritten)).unwrap();
         assert_eq!(again.chat_history, rewritten.chat_history);
     }
+    /// An id that rig made up is not the provider's, though it looks the same.
+    #[test]
+    fn ids_that_rig_made_up_stay_its_own() {
+        let id = CallId::from_wire("");
+        let name = ToolName::new("weather").unwrap();
+        let function = ToolFunction::new(name.clone(), json!({}));
+        let call = AssistantContent::ToolCall(rig::ToolCall::new(id.clone(), function));
+        let request = CompletionRequest::new("And Oslo?").messages([
+            rig::Message::Assistant(AssistantMessage::new(vec![call])),
+            rig::Message::tool_result(id.clone(), name, "sunny"),
+        ]);
+        let mut messages = of_request(&request);
+        messages[1].content = "rainy".into();
+        let rewritten = rewrite(&request, &messages).unwrap();
+        let rig::Message::User { content } = &rewritten.chat_history[1] else {
+            panic!("{:?}", rewritten.chat_history);
+        };
+        let [UserContent::ToolResult(result)] = &**content else {
+            panic!("{content:?}");
+        };
+        assert_eq!(result.call, id);
+        assert_eq!(result.content, [ToolResultContent::text("rainy")]);
+    }
 }

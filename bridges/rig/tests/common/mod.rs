@@ -165,6 +165,7 @@ pub(crate) async fn read(
 ) -> (Vec<String>, Result<PromptResponse, PromptError>) {
     let (mut items, mut last) = (Vec::new(), None);
     while let Some(item) = stream.next().await {
+        assert!(!matches!(last, Some(Err(_))), "more after an error");
         match item {
             Ok(item) => {
                 items.push(json!(item).to_string());
