@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use callbacks::events::{AnyEvent, LlmNewToken};
 use callbacks::testing::{Faulty, Recorded, Recorder};
-use callbacks::{Callbacks, LlmResult, Message, ModelParams, Role, RunKind, Serialized};
+use callbacks::{Callbacks, LlmResult, Message, ModelParams, Role, RunKind, Serialized, handler};
 use callbacks_loopback::{Answer, Server};
 use callbacks_rig::Observe;
 use futures_util::StreamExt;
@@ -524,10 +524,16 @@ async fn tools_that_are_retrieved() {
 #[tokio::test]
 async fn a_run_that_is_resumed_at_its_tools() {
     let server = serve(script);
-    let (recorder, callbacks) = recorded();
+    let recorder = Recorder::new();
     // a handler that suspends, so that both are about to begin it
-    let suspends = Faulty::calling_async(|_| tokio::task::yield_now());
-    let callbacks = callbacks.with(suspends);
+    let suspends = Faulty::calling_async(|_| async {
+        for _ in 0..5 {
+            tokio::task::yield_now().await;
+        }
+    });
+    let callbacks = Callbacks::new()
+        .with(handler(recorder.clone()).inline())
+        .with(suspends);
     let agent = agent(&server);
     let spec = agent.run_spec();
     let mut run = AgentRun::from_spec(&spec, RigMessage::user("How is Rome?"), None);
