@@ -4,6 +4,7 @@ mod answer;
 mod arrived;
 mod hook;
 mod messages;
+mod model;
 mod observe;
 mod observed;
 mod params;

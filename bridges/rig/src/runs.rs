@@ -6,8 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use callbacks::{
     AgentAction, AgentFinish, Asked, Callbacks, ChainRun, Content, EmitError, ErrorKind, Event,
-    Generation, LlmResult, LlmRun, Message, ModelParams, RetrieverRun, RunError, RunKind,
-    Serialized, ToolRun,
+    Message, ModelParams, RetrieverRun, RunError, RunKind, Serialized, ToolRun,
 };
 use rig_agent::agent::{HookContext, PromptResponse, RunStart};
 use rig_agent::completion::PromptError;
@@ -17,9 +16,9 @@ use rig_core::error::ErrorReport;
 use rig_core::message::{self as rig, CallId};
 use rig_core::tool::ToolResult;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
-use crate::arrived::{Arrived, Piece};
+use crate::arrived::Piece;
+use crate::model::Model;
 use crate::rewrite::rewrite;
 use crate::{answer, messages, params};
 
@@ -60,22 +59,6 @@ struct Open {
     selected: Option<ModelRef>,
     model: Option<Box<Model>>,
     calls: HashMap<EffectId, Call>,
-}
-
-/// A model that is being called. Rig calls one at a time.
-struct Model {
-    run: LlmRun,
-    times: Times,
-    arrived: Arrived,
-    /// The answer, of a turn that rig tells no outcome of.
-    said: Option<Message>,
-}
-
-/// When the model began to work, and when the first of its answer came.
-#[derive(Clone, Copy)]
-struct Times {
-    begun: Instant,
-    first: Option<Instant>,
 }
 
 enum Call {
@@ -207,12 +190,7 @@ impl Runs {
                 return Err(Stop(reason));
             }
         };
-        self.open().model = Some(Box::new(Model {
-            run: run.into_run(),
-            times: Times::begin(),
-            arrived: Arrived::default(),
-            said: None,
-        }));
+        self.open().model = Some(Box::new(Model::begin(run.into_run())));
         Ok(go)
     }
 
@@ -220,7 +198,7 @@ impl Runs {
         let Some(mut model) = self.open().model.take() else {
             return Ok(());
         };
-        model.times.first.get_or_insert_with(Instant::now);
+        model.times.hear();
         let told = match (model.arrived.add(piece), piece) {
             (None, Piece::Text(text)) => model.run.new_token(text).await,
             // Boxed, as it would make the future of each text four times as large.
@@ -422,29 +400,6 @@ impl Runs {
         // Tools that are still called are closed with it.
         let _ = self.told(agent.error(error).await);
         self.open().calls.clear();
-    }
-}
-
-impl Model {
-    /// The answer as far as it is known.
-    fn so_far(&mut self) -> LlmResult {
-        let result = match self.said.take() {
-            Some(said) => LlmResult::new(vec![vec![Generation::from_message(said)]]),
-            None => self.arrived.result(),
-        };
-        self.times.of(result)
-    }
-}
-
-impl Times {
-    fn begin() -> Self {
-        let (begun, first) = (Instant::now(), None);
-        Self { begun, first }
-    }
-
-    fn of(self, mut result: LlmResult) -> LlmResult {
-        result.llm_output.time_to_first_token = self.first.map(|first| first - self.begun);
-        result
     }
 }
 
