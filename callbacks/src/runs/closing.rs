@@ -3,14 +3,15 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
 
 use super::tree::{Node, Step};
+use crate::delivery::sync::{Mutex, lock};
 use crate::delivery::{
-    Driven, Place, Prepared, Receipts, Site, Turn, deliver, hand_on, holds, inside, lock, owe,
+    Driven, Place, Prepared, Receipts, Site, Turn, deliver, hand_on, holds, inside, owe,
     poll_once_more, quietly,
 };
 use crate::events::Events;

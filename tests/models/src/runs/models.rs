@@ -4,14 +4,14 @@
 //! callbacks, and guards: what they do with a run is done here by a stand-in.
 
 use std::future::poll_fn;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use super::closing::{Wait, set_off};
+use super::closing::{close, set_off};
 use super::kinds::Family;
 use super::tree::{Node, Tree};
 use crate::delivery::sync::{begin, end};
@@ -76,23 +76,21 @@ impl Guard {
 
     fn close(self, how: How) {
         let Self(node) = self;
-        let terminal = match how {
-            How::End | How::Stop => Some(AnyEvent::End),
-            How::Drop => node.error(RunError::new("")),
-        };
-        let Ok(Some(closing)) = node.close(terminal) else {
-            return;
-        };
+        let ends = Some(AnyEvent::End);
         match how {
-            How::End => drop(block_on(Wait::new(closing, node))),
+            How::End => drop(block_on(close(node, ends))),
             How::Stop => {
-                let mut wait = Wait::new(closing, node);
+                let mut closing = pin!(close(node, ends));
                 block_on(poll_fn(|cx| {
-                    let _ = Pin::new(&mut wait).poll(cx);
+                    let _ = closing.as_mut().poll(cx);
                     Poll::Ready(())
                 }));
             }
-            How::Drop => set_off(closing, &node),
+            How::Drop => {
+                if let Ok(Some(closing)) = node.close(node.error(RunError::new(""))) {
+                    set_off(closing, &node);
+                }
+            }
         }
     }
 }
