@@ -46,8 +46,8 @@ async fn a_call_is_one_trace_on_both_sides() {
     let (client, _server) = connect_here(&tools, server).await;
     let agent = callbacks.chain_start(&AGENT, json!({})).await.unwrap();
     let nest = params("nest", &json!({}));
-    let called = tools.call_tool(&client, nest, agent.callbacks()).await;
-    called.unwrap();
+    let answer = tools.call_tool(&client, nest, agent.callbacks()).await;
+    answer.unwrap();
     agent.end(json!({})).await.unwrap();
 
     let (here, there) = (here.spans(), there.spans());
@@ -62,9 +62,9 @@ async fn a_call_is_one_trace_on_both_sides() {
         "{there:?}"
     );
     // What runs in the tool is over before it.
-    let served = there.last().unwrap();
-    assert_eq!(served.parent_span_id, call.span_context.span_id());
-    assert!(served.parent_span_is_remote, "{served:?}");
+    let tool = there.last().unwrap();
+    assert_eq!(tool.parent_span_id, call.span_context.span_id());
+    assert!(tool.parent_span_is_remote, "{tool:?}");
     let inside = &there[there.len() - 2];
-    assert_eq!(inside.parent_span_id, served.span_context.span_id());
+    assert_eq!(inside.parent_span_id, tool.span_context.span_id());
 }
