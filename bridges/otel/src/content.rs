@@ -99,10 +99,10 @@ pub(crate) fn tools(tools: &[Value]) -> Value {
     let tool = |tool: &Value| {
         // OpenAI's are `{type, function: {name, ..}}`, others' `{name, ..}`.
         let inner = tool.get("function").unwrap_or(tool);
-        json!({
-            "type": tool["type"].as_str().unwrap_or("function"),
-            "name": inner["name"].as_str().unwrap_or_default(),
-        })
+        let kind = tool["type"].as_str().unwrap_or("function");
+        // What a provider has built in may go by its type alone.
+        let name = inner["name"].as_str().unwrap_or(kind);
+        json!({"type": kind, "name": name})
     };
     tools.iter().map(tool).collect()
 }
