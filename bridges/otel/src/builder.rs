@@ -17,6 +17,8 @@ use crate::names;
 use crate::provider::Providers;
 use crate::recording::Shared;
 
+const EMIT_EVENTS: &str = "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT";
+
 /// Settings of an [`Otel`], from [`Otel::builder`].
 ///
 /// ```
@@ -82,16 +84,17 @@ impl Builder {
         self
     }
 
-    /// What of the content is recorded, and where; by default what [`Capture::VARIABLE`] says in the
-    /// environment, and if it says nothing, nothing.
+    /// What of the content is recorded, and where. This outranks the environment: only where it is not
+    /// called, what [`Capture::VARIABLE`] says there holds, and if that says nothing, nothing is recorded.
     pub fn capture(mut self, capture: Capture) -> Self {
         self.capture = Some(capture);
         self
     }
 
     /// Whether there are events: for each call of a model one with its details, and for each call that
-    /// failed one about the error. By default what `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` says in the
-    /// environment, `true` or `false`, and if it says nothing, whether events are to have content.
+    /// failed one about the error. This outranks the environment: where it is not called, what
+    /// `OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT` says there holds, `true` or `false`, and if that says nothing,
+    /// there are events if they are to have content.
     pub fn events(mut self, emit: bool) -> Self {
         self.emit_events = Some(emit);
         self
@@ -143,10 +146,17 @@ impl Builder {
     }
 }
 
+/// What is neither a yes nor a no says nothing, as in OpenTelemetry's own instrumentations.
 fn emit_events() -> Option<bool> {
-    let value = variable("OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT")?;
-    // As OpenTelemetry reads booleans: what is no yes is a no.
-    Some(value.trim().eq_ignore_ascii_case("true"))
+    let value = variable(EMIT_EVENTS)?;
+    match &*value.trim().to_ascii_lowercase() {
+        "true" => Some(true),
+        "false" => Some(false),
+        _ => {
+            tracing::warn!("`{EMIT_EVENTS}` is `{value}`, and should be `true` or `false`");
+            None
+        }
+    }
 }
 
 /// Who records: this crate, in the words of the conventions.

@@ -2,8 +2,10 @@
 
 /// Where prompts, answers, arguments, results, queries, documents and error messages are recorded.
 ///
-/// It is set with [`Builder::capture`](crate::Builder::capture), or by the environment variable
-/// [`Capture::VARIABLE`], in which the names are those of OpenTelemetry's own instrumentations.
+/// It is set with [`Builder::capture`](crate::Builder::capture), or else by the environment variable
+/// [`Capture::VARIABLE`], in which the names are those of OpenTelemetry's own instrumentations, in whatever
+/// case. What is no such name captures nothing, and is warned of through `tracing`: neither is `true`, which
+/// earlier instrumentations took, for it does not say where.
 ///
 /// ```
 /// use callbacks_otel::Capture;
@@ -13,6 +15,7 @@
 /// assert_eq!(Capture::from_name("everything"), None);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Capture {
     /// `NO_CONTENT`: nowhere.
     #[default]

@@ -3,6 +3,7 @@
 use callbacks::{Content, Document, Generation, LlmResult, Message, Role, ToolCall};
 use serde_json::{Map, Value, json};
 
+use crate::outcome::finish_reason;
 use crate::parts;
 
 /// Chats that a model is asked to go on with, one message after the other.
@@ -31,15 +32,13 @@ fn answer(choice: &Generation, failed: bool) -> Value {
         Some(said) => message(said),
         None => message(&Message::ai(&*choice.text)),
     };
-    // The schema wants one. That a model which did not come to its end has none is an error.
-    let unsaid = if failed { "error" } else { "unknown" };
-    let reason = choice.finish_reason.as_deref().unwrap_or(unsaid);
-    answer.insert("finish_reason".to_owned(), finish_reason(reason).into());
+    let reason = in_the_conventions(finish_reason(choice, failed));
+    answer.insert("finish_reason".to_owned(), reason.into());
     Value::Object(answer)
 }
 
 /// The conventions' word for what providers call differently.
-fn finish_reason(reason: &str) -> &str {
+fn in_the_conventions(reason: &str) -> &str {
     match reason {
         "end_turn" | "stop_sequence" | "eos" | "STOP" => "stop",
         "max_tokens" | "MAX_TOKENS" => "length",
@@ -99,10 +98,10 @@ pub(crate) fn tools(tools: &[Value]) -> Value {
     let tool = |tool: &Value| {
         // OpenAI's are `{type, function: {name, ..}}`, others' `{name, ..}`.
         let inner = tool.get("function").unwrap_or(tool);
-        json!({
-            "type": tool["type"].as_str().unwrap_or("function"),
-            "name": inner["name"].as_str().unwrap_or_default(),
-        })
+        let kind = tool["type"].as_str().unwrap_or("function");
+        // What a provider has built in may go by its type alone.
+        let name = inner["name"].as_str().unwrap_or(kind);
+        json!({"type": kind, "name": name})
     };
     tools.iter().map(tool).collect()
 }

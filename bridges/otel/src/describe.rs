@@ -11,9 +11,9 @@ use crate::provider::Providers;
 pub(crate) struct Description {
     pub(crate) name: String,
     pub(crate) kind: SpanKind,
-    /// Whether a model is called.
-    pub(crate) inference: bool,
-    /// Whether it answers piece by piece, as far as it is known.
+    /// What is done; `None` where the conventions have no name for it.
+    pub(crate) operation: Option<&'static str>,
+    /// Whether the answer comes piece by piece, if somebody said.
     pub(crate) streams: Option<bool>,
     /// All of them are given at the creation of the span, for a sampler decides by them.
     pub(crate) attributes: Vec<KeyValue>,
@@ -21,10 +21,11 @@ pub(crate) struct Description {
 
 impl Description {
     fn new(operation: &'static str, subject: Option<&str>, kind: SpanKind) -> Self {
+        let subject = subject.filter(|name| !name.is_empty());
         Self {
             name: subject.map_or_else(|| operation.to_owned(), |of| format!("{operation} {of}")),
             kind,
-            inference: false,
+            operation: Some(operation),
             streams: None,
             attributes: vec![KeyValue::new(names::GEN_AI_OPERATION_NAME, operation)],
         }
@@ -49,7 +50,6 @@ impl Description {
             .or_else(|| serialized.and_then(|who| known(who, "model")))
             .or_else(|| serialized.and_then(|who| known(who, "model_name")));
         let mut this = Self::new(operation, model, SpanKind::Client);
-        this.inference = true;
         this.streams = params.stream;
         let provider = providers.of(params.provider.as_deref());
         let provider = provider.unwrap_or(names::OTHER).to_owned();
@@ -179,7 +179,7 @@ impl Description {
             _ => Self {
                 name,
                 kind: SpanKind::Internal,
-                inference: false,
+                operation: None,
                 streams: None,
                 attributes: Vec::new(),
             },

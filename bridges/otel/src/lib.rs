@@ -16,6 +16,7 @@ mod parts;
 pub mod propagation;
 mod provider;
 mod recording;
+mod telemetry;
 
 pub use builder::Builder;
 pub use capture::Capture;

@@ -18,8 +18,9 @@ use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 /// How much telemetry did not arrive, because its collector was down or refused it.
 ///
 /// An SDK logs every batch that it fails to export. This counts what was in them, and says through
-/// `tracing` once that something does not arrive, and once that everything does again. What a batch
-/// processor drops because its queue is full never comes to an exporter: the SDK itself counts that.
+/// `tracing` once that something does not arrive, and once that all of it does again. Not counted is what
+/// comes to no exporter, because the queue of its batch processor is full, and what a collector refuses of
+/// a batch that it accepts: the SDK itself says so.
 ///
 /// ```
 /// use callbacks_otel::{Losses, Otel};
@@ -38,19 +39,17 @@ pub struct Losses(Arc<Counts>);
 
 #[derive(Debug, Default)]
 struct Counts {
-    spans: AtomicU64,
-    metrics: AtomicU64,
-    log_records: AtomicU64,
-    /// The signals whose last export failed, as bits. A collector may take some and refuse others.
+    /// By signal.
+    lost: [AtomicU64; 3],
+    /// A bit for each signal whose last batch did not arrive.
     down: AtomicU8,
 }
 
-/// What is exported.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Signal {
-    Spans = 1,
-    Metrics = 2,
-    LogRecords = 4,
+    Spans,
+    Metrics,
+    LogRecords,
 }
 
 impl Losses {
@@ -70,25 +69,29 @@ impl Losses {
     /// Spans that did not arrive.
     #[must_use]
     pub fn spans(&self) -> u64 {
-        self.0.spans.load(Ordering::Relaxed)
+        self.lost(Signal::Spans)
     }
 
-    /// Metrics that did not arrive, each as often as it was exported. With cumulative temporality, the
-    /// default, the next that arrives has what they had.
+    /// Metrics that did not arrive: so many in so many exports. Where they are cumulative, the next that
+    /// arrives has what they had.
     #[must_use]
     pub fn metrics(&self) -> u64 {
-        self.0.metrics.load(Ordering::Relaxed)
+        self.lost(Signal::Metrics)
     }
 
     /// Log records, and so events, that did not arrive.
     #[must_use]
     pub fn log_records(&self) -> u64 {
-        self.0.log_records.load(Ordering::Relaxed)
+        self.lost(Signal::LogRecords)
+    }
+
+    fn lost(&self, signal: Signal) -> u64 {
+        self.0.lost[signal as usize].load(Ordering::Relaxed)
     }
 
     fn arrived(&self, signal: Signal) {
-        let signal = signal as u8;
-        if self.0.down.fetch_and(!signal, Ordering::Relaxed) == signal {
+        let bit = 1 << signal as u8;
+        if self.0.down.fetch_and(!bit, Ordering::Relaxed) == bit {
             let (spans, metrics) = (self.spans(), self.metrics());
             let log_records = self.log_records();
             tracing::info!(
@@ -100,46 +103,53 @@ impl Losses {
         }
     }
 
-    fn lost(&self, signal: Signal, count: usize, error: &dyn fmt::Display) {
-        let counter = match signal {
-            Signal::Spans => &self.0.spans,
-            Signal::Metrics => &self.0.metrics,
-            Signal::LogRecords => &self.0.log_records,
-        };
-        counter.fetch_add(count as u64, Ordering::Relaxed);
-        if self.0.down.fetch_or(signal as u8, Ordering::Relaxed) == 0 {
+    fn lose(&self, signal: Signal, count: usize, error: &dyn fmt::Display) {
+        self.0.lost[signal as usize].fetch_add(count as u64, Ordering::Relaxed);
+        let bit = 1 << signal as u8;
+        if self.0.down.fetch_or(bit, Ordering::Relaxed) == 0 {
             tracing::error!(
+                ?signal,
                 %error,
                 "telemetry does not arrive: is the collector up, and the exporter's endpoint right? what \
-                 is lost is counted, and this is not said again until all arrives"
+                 is lost is counted, and this is not said again until all of it arrives"
             );
         }
     }
 
-    async fn watch(
+    /// Heeds how an export comes out, also if nobody waits for that.
+    fn watch(
         &self,
         signal: Signal,
         count: usize,
-        export: impl Future<Output = OTelSdkResult>,
-    ) -> OTelSdkResult {
-        let given_up = GivenUp(self, signal, count);
-        let result = export.await;
-        std::mem::forget(given_up);
-        match &result {
-            Ok(()) => self.arrived(signal),
-            Err(error) => self.lost(signal, count, error),
+        export: impl Future<Output = OTelSdkResult> + Send,
+    ) -> impl Future<Output = OTelSdkResult> + Send {
+        let watched = Watched(Some((self, signal, count)));
+        async move {
+            let result = export.await;
+            watched.came_out(&result);
+            result
         }
-        result
     }
 }
 
-/// Counts an export that is dropped before it is done, by a processor that ran out of patience.
-struct GivenUp<'l>(&'l Losses, Signal, usize);
+/// An export that is not over.
+struct Watched<'l>(Option<(&'l Losses, Signal, usize)>);
 
-impl Drop for GivenUp<'_> {
+impl Watched<'_> {
+    fn came_out(mut self, result: &OTelSdkResult) {
+        match (self.0.take(), result) {
+            (Some((losses, signal, _)), Ok(())) => losses.arrived(signal),
+            (Some((losses, signal, count)), Err(error)) => losses.lose(signal, count, error),
+            (None, _) => {}
+        }
+    }
+}
+
+impl Drop for Watched<'_> {
     fn drop(&mut self) {
-        let Self(losses, signal, count) = *self;
-        losses.lost(signal, count, &"the export was given up");
+        if let Some((losses, signal, count)) = self.0 {
+            losses.lose(signal, count, &"the export was given up");
+        }
     }
 }
 
@@ -148,6 +158,8 @@ pub struct Counted<E> {
     exporter: E,
     losses: Losses,
 }
+
+// Some exporters have a `shutdown` alone, and others one with a timeout: each is passed on as it is.
 
 impl<E: SpanExporter> SpanExporter for Counted<E> {
     fn export(&self, batch: Vec<SpanData>) -> impl Future<Output = OTelSdkResult> + Send {
@@ -160,6 +172,10 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
         self.exporter.shutdown_with_timeout(timeout)
     }
 
+    fn shutdown(&self) -> OTelSdkResult {
+        self.exporter.shutdown()
+    }
+
     fn force_flush(&self) -> OTelSdkResult {
         self.exporter.force_flush()
     }
@@ -170,11 +186,11 @@ impl<E: SpanExporter> SpanExporter for Counted<E> {
 }
 
 impl<E: PushMetricExporter> PushMetricExporter for Counted<E> {
-    async fn export(&self, metrics: &ResourceMetrics) -> OTelSdkResult {
+    fn export(&self, metrics: &ResourceMetrics) -> impl Future<Output = OTelSdkResult> + Send {
         let scopes = metrics.scope_metrics();
         let count = scopes.map(|scope| scope.metrics().count()).sum();
         let export = self.exporter.export(metrics);
-        self.losses.watch(Signal::Metrics, count, export).await
+        self.losses.watch(Signal::Metrics, count, export)
     }
 
     fn force_flush(&self) -> OTelSdkResult {
@@ -185,20 +201,28 @@ impl<E: PushMetricExporter> PushMetricExporter for Counted<E> {
         self.exporter.shutdown_with_timeout(timeout)
     }
 
+    fn shutdown(&self) -> OTelSdkResult {
+        self.exporter.shutdown()
+    }
+
     fn temporality(&self) -> Temporality {
         self.exporter.temporality()
     }
 }
 
 impl<E: LogExporter> LogExporter for Counted<E> {
-    async fn export(&self, batch: LogBatch<'_>) -> OTelSdkResult {
+    fn export(&self, batch: LogBatch<'_>) -> impl Future<Output = OTelSdkResult> + Send {
         let count = batch.iter().count();
         let export = self.exporter.export(batch);
-        self.losses.watch(Signal::LogRecords, count, export).await
+        self.losses.watch(Signal::LogRecords, count, export)
     }
 
     fn shutdown_with_timeout(&self, timeout: Duration) -> OTelSdkResult {
         self.exporter.shutdown_with_timeout(timeout)
+    }
+
+    fn shutdown(&self) -> OTelSdkResult {
+        self.exporter.shutdown()
     }
 
     fn event_enabled(&self, level: Severity, target: &str, name: Option<&str>) -> bool {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use callbacks::RunError;
+use callbacks::{LlmResult, RunError};
+use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter};
-use opentelemetry::{KeyValue, Value};
 
 use crate::describe::Description;
 use crate::names::{self, operation};
@@ -46,19 +46,12 @@ pub(crate) struct Measured(Vec<KeyValue>);
 impl Measured {
     /// Of calls of models and searches; the conventions have no metrics for anything else.
     pub(crate) fn by(description: &Description) -> Option<Self> {
-        let known = &description.attributes;
-        let operation = known.iter().find_map(|pair| match &pair.value {
-            Value::String(name) if pair.key.as_str() == names::GEN_AI_OPERATION_NAME => Some(name),
-            _ => None,
-        })?;
         let measured = [
             operation::CHAT,
             operation::TEXT_COMPLETION,
             operation::RETRIEVAL,
         ];
-        if !measured.contains(&operation.as_str()) {
-            return None;
-        }
+        description.operation.filter(|it| measured.contains(it))?;
         let of_few = [
             names::GEN_AI_OPERATION_NAME,
             names::GEN_AI_PROVIDER_NAME,
@@ -67,7 +60,8 @@ impl Measured {
             names::SERVER_PORT,
         ];
         let of_few = |pair: &&KeyValue| of_few.contains(&pair.key.as_str());
-        let mut kept: Vec<_> = known.iter().filter(of_few).cloned().collect();
+        let known = description.attributes.iter();
+        let mut kept: Vec<_> = known.filter(of_few).cloned().collect();
         // Here it is required of a search, too.
         let provider = |pair: &KeyValue| pair.key.as_str() == names::GEN_AI_PROVIDER_NAME;
         if !kept.iter().any(provider) {
@@ -75,6 +69,15 @@ impl Measured {
         }
         Some(Self(kept))
     }
+}
+
+/// A call that is over.
+pub(crate) struct Call<'c> {
+    pub(crate) duration: Duration,
+    pub(crate) first_chunk: Option<Duration>,
+    pub(crate) further_chunks: &'c [Duration],
+    pub(crate) response: Option<&'c LlmResult>,
+    pub(crate) error: Option<&'c RunError>,
 }
 
 impl Metrics {
@@ -95,7 +98,7 @@ impl Metrics {
             ),
             further_chunks: seconds(
                 names::GEN_AI_CLIENT_OPERATION_TIME_PER_OUTPUT_CHUNK,
-                "Time to receive each further chunk of a streamed answer.",
+                "Time per further chunk of a streamed answer.",
             ),
             tokens: meter
                 .u64_histogram(names::GEN_AI_CLIENT_TOKEN_USAGE)
@@ -106,37 +109,30 @@ impl Metrics {
         }
     }
 
-    /// A call is over, which its span says with these attributes, after chunks that took so long, in
-    /// seconds.
-    pub(crate) fn record(
-        &self,
-        Measured(mut with): Measured,
-        duration: Duration,
-        chunks: &[f64],
-        attributes: &[KeyValue],
-        error: Option<&RunError>,
-    ) {
-        let find = |name| attributes.iter().find(|pair| pair.key.as_str() == name);
-        with.extend(find(names::GEN_AI_RESPONSE_MODEL).cloned());
-        let first_chunk = find(names::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK);
-        if let Some(&Value::F64(seconds)) = first_chunk.map(|pair| &pair.value) {
-            self.first_chunk.record(seconds, &with);
+    pub(crate) fn record(&self, Measured(mut with): Measured, call: &Call<'_>) {
+        let model = call
+            .response
+            .and_then(|it| it.llm_output.model_name.clone());
+        with.extend(model.map(|name| KeyValue::new(names::GEN_AI_RESPONSE_MODEL, name)));
+        if let Some(time) = call.first_chunk {
+            self.first_chunk.record(time.as_secs_f64(), &with);
         }
-        for &seconds in chunks {
-            self.further_chunks.record(seconds, &with);
+        for time in call.further_chunks {
+            self.further_chunks.record(time.as_secs_f64(), &with);
         }
-        for (name, kind) in [
-            (names::GEN_AI_USAGE_INPUT_TOKENS, "input"),
-            (names::GEN_AI_USAGE_OUTPUT_TOKENS, "output"),
+        let usage = call.response.map(LlmResult::usage);
+        for (count, kind) in [
+            (usage.and_then(|usage| usage.input_tokens), "input"),
+            (usage.and_then(|usage| usage.output_tokens), "output"),
         ] {
-            if let Some(&Value::I64(count)) = find(name).map(|pair| &pair.value) {
+            if let Some(count) = count {
                 with.push(KeyValue::new(names::GEN_AI_TOKEN_TYPE, kind));
-                self.tokens.record(count.unsigned_abs(), &with);
+                self.tokens.record(count, &with);
                 with.pop();
             }
         }
-        let error = error.map(|error| KeyValue::new(names::ERROR_TYPE, error_type(error)));
-        with.extend(error);
-        self.duration.record(duration.as_secs_f64(), &with);
+        let error = call.error.map(error_type);
+        with.extend(error.map(|kind| KeyValue::new(names::ERROR_TYPE, kind)));
+        self.duration.record(call.duration.as_secs_f64(), &with);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, SystemTime};
 
-use callbacks::{Run, RunInfo, TokenUsage};
+use callbacks::{LlmResult, Run, RunInfo, TokenUsage};
 use opentelemetry::Context;
 
 use crate::metrics::Measured;
@@ -17,37 +17,47 @@ pub(crate) struct OpenRun {
     pub(crate) measured: Option<Measured>,
     /// For the event about it, if there will be one.
     pub(crate) details: Option<Details>,
-    /// Whether the answer comes piece by piece, as far as the start said so.
+    /// Whether its answer comes piece by piece, if that was said at the start.
     pub(crate) streams: Option<bool>,
     pub(crate) chunks: Chunks,
-    /// What the models in an agent used.
+    /// What the models in it used.
     pub(crate) usage: TokenUsage,
 }
 
-/// When the pieces of an answer came.
+impl OpenRun {
+    /// How long the first piece of the answer took; `None` if it did not come in pieces.
+    pub(crate) fn first_chunk(&self, response: Option<&LlmResult>) -> Option<Duration> {
+        // What the stream itself measured is nearer to the matter.
+        let measured = response.and_then(|response| response.llm_output.time_to_first_token);
+        let first = measured.or(self.chunks.first);
+        first.filter(|_| self.streams != Some(false))
+    }
+}
+
+/// How long the pieces of an answer took.
 #[derive(Default)]
 pub(crate) struct Chunks {
-    /// How long the first took.
-    pub(crate) first: Option<Duration>,
-    /// How long each further one took, in seconds.
-    pub(crate) further: Vec<f64>,
-    /// The number of the last one's event, and its time.
+    /// The first, from the start on.
+    first: Option<Duration>,
+    /// Each further one, from the one before on. They wait for the end, when it is known which model
+    /// answered.
+    pub(crate) further: Vec<Duration>,
     last: Option<(u64, SystemTime)>,
 }
 
 impl Chunks {
     fn add(&mut self, run: &Run<'_>, now: SystemTime) {
         match self.last {
-            // A clone of the handler has heard of it.
+            // Told by this handler under another parent.
             Some((seq, _)) if seq == run.seq() => return,
-            Some((_, before)) => self.further.push(since(before, now).as_secs_f64()),
+            Some((_, before)) => self.further.push(since(before, now)),
             None => self.first = Some(since(run.started_at(), now)),
         }
         self.last = Some((run.seq(), now));
     }
 }
 
-/// All of them. Not by their ids, which are the emitter's, who may use one twice.
+/// All of them: by what they are, for two may have the same id.
 #[derive(Default)]
 pub(crate) struct OpenRuns(HashMap<RunInfo, OpenRun>);
 
@@ -66,33 +76,33 @@ impl OpenRuns {
     }
 
     /// What was there is given back, to be dropped where nothing is locked.
-    pub(crate) fn insert(&mut self, run: RunInfo, open: OpenRun) -> Option<OpenRun> {
-        self.0.insert(run, open)
+    pub(crate) fn insert(&mut self, run: &RunInfo, open: OpenRun) -> Option<OpenRun> {
+        self.0.insert(run.clone(), open)
     }
 
-    pub(crate) fn remove(&mut self, run: &RunInfo) -> Option<OpenRun> {
-        self.0.remove(run)
+    /// The run is over. What its model used is also used by what is around it.
+    pub(crate) fn close(&mut self, run: &RunInfo, usage: Option<&TokenUsage>) -> Option<OpenRun> {
+        let open = self.0.remove(run)?;
+        if let Some(usage) = usage {
+            for around in ancestors(run) {
+                if let Some(open) = self.0.get_mut(around) {
+                    open.usage += usage;
+                }
+            }
+        }
+        Some(open)
     }
 
     pub(crate) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// A piece of the answer came.
+    /// A piece of an answer came, unless the start said that there are none.
     pub(crate) fn chunk(&mut self, run: &Run<'_>, now: SystemTime) {
         if let Some(open) = self.0.get_mut(run.info())
             && open.streams != Some(false)
         {
             open.chunks.add(run, now);
-        }
-    }
-
-    /// What a model used is also used by the agents around it.
-    pub(crate) fn used(&mut self, run: &RunInfo, usage: &TokenUsage) {
-        for around in ancestors(run) {
-            if let Some(open) = self.0.get_mut(around) {
-                open.usage += usage;
-            }
         }
     }
 }

@@ -1,13 +1,13 @@
 //! What is known of a run at its end: how it came out, in attributes.
 
-use callbacks::{ErrorKind, LlmResult, RunError, TokenUsage};
+use callbacks::{ErrorKind, Generation, LlmResult, RunError, TokenUsage};
 use opentelemetry::KeyValue;
 
 use crate::describe::{int, strings};
 use crate::names;
 
 /// What a model said about its answer.
-pub(crate) fn of_response(response: &LlmResult) -> Vec<KeyValue> {
+pub(crate) fn of_response(response: &LlmResult, failed: bool) -> Vec<KeyValue> {
     let output = &response.llm_output;
     let mut attributes = Vec::new();
     if let Some(id) = &output.response_id {
@@ -16,19 +16,23 @@ pub(crate) fn of_response(response: &LlmResult) -> Vec<KeyValue> {
     if let Some(model) = &output.model_name {
         attributes.push(KeyValue::new(names::GEN_AI_RESPONSE_MODEL, model.clone()));
     }
-    let reasons = response.generations.iter().flatten();
-    let reasons: Vec<_> = reasons
-        .filter_map(|choice| choice.finish_reason.clone())
-        .collect();
-    if !reasons.is_empty() {
-        let reasons = strings(reasons.into_iter());
+    let choices = response.generations.iter().flatten();
+    if choices.clone().any(|choice| choice.finish_reason.is_some()) {
+        // One for each choice, in order.
+        let reasons = choices.map(|choice| finish_reason(choice, failed).to_owned());
         attributes.push(KeyValue::new(
             names::GEN_AI_RESPONSE_FINISH_REASONS,
-            reasons,
+            strings(reasons),
         ));
     }
     attributes.extend(of_usage(response.usage()));
     attributes
+}
+
+/// Why a model stopped. Where it did not come to its end, that it does not say is an error.
+pub(crate) fn finish_reason(choice: &Generation, failed: bool) -> &str {
+    let unsaid = if failed { "error" } else { "unknown" };
+    choice.finish_reason.as_deref().unwrap_or(unsaid)
 }
 
 /// Tokens: what the provider did not count is not guessed.

@@ -22,31 +22,38 @@ pub(crate) fn tool_response(id: Option<&str>, response: &Value) -> Value {
     part
 }
 
-/// A block of content. One that the conventions have no part for stays as it is, as long as it has a
-/// type of its own, for that is all they ask of other parts.
+/// A block of content. One that the conventions have no part for stays as it is: all they ask of other
+/// parts is a type. Where that is one of theirs, and the rest is not, or there is none, it is wrapped.
 pub(crate) fn of_block(block: &Value) -> Value {
     if let Some(said) = block.as_str() {
         return text(said);
     }
-    known(block).unwrap_or_else(|| match block["type"].as_str() {
-        Some(kind) if required(kind).iter().all(|key| !block[key].is_null()) => block.clone(),
-        _ => json!({"type": "unknown", "content": block}),
+    known(block).unwrap_or_else(|| {
+        if is_part(block) {
+            block.clone()
+        } else {
+            json!({"type": "unknown", "content": block})
+        }
     })
 }
 
-/// What a part of the conventions has to have. Providers have blocks of the same name that are different.
-fn required(kind: &str) -> &'static [&'static str] {
-    match kind {
-        "text" | "reasoning" => &["content"],
-        "tool_call" => &["name"],
-        "tool_call_response" => &["response"],
-        "server_tool_call" => &["name", "server_tool_call"],
-        "server_tool_call_response" => &["server_tool_call_response"],
-        "blob" => &["modality", "content"],
-        "file" => &["modality", "file_id"],
-        "uri" => &["modality", "uri"],
-        _ => &[],
-    }
+fn is_part(block: &Value) -> bool {
+    let text = |key: &str| block[key].is_string();
+    let text_if_any = |key: &str| block[key].is_string() || block[key].is_null();
+    let typed = |key: &str| block[key]["type"].is_string();
+    let is_whole = match block["type"].as_str() {
+        Some("text" | "reasoning") => text("content"),
+        Some("tool_call") => text("name"),
+        Some("tool_call_response") => !block["response"].is_null(),
+        Some("server_tool_call") => text("name") && typed("server_tool_call"),
+        Some("server_tool_call_response") => typed("server_tool_call_response"),
+        Some("blob") => text("modality") && text("content"),
+        Some("file") => text("modality") && text("file_id"),
+        Some("uri") => text("modality") && text("uri"),
+        Some(_) => return true,
+        None => false,
+    };
+    is_whole && text_if_any("id") && text_if_any("mime_type")
 }
 
 fn known(block: &Value) -> Option<Value> {
@@ -62,8 +69,10 @@ fn known(block: &Value) -> Option<Value> {
             Some(tool_call(of("id"), of("name")?, arguments))
         }
         "tool_result" => {
-            let response = &block["content"];
-            Some(tool_response(of("tool_use_id"), response))
+            // Nothing is an answer, too, which `null` could not say in an event.
+            let response = block.get("content").filter(|content| !content.is_null());
+            let response = response.cloned().unwrap_or_else(|| "".into());
+            Some(tool_response(of("tool_use_id"), &response))
         }
         "image_url" => {
             let url = &block["image_url"];

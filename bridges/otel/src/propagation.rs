@@ -70,9 +70,15 @@ pub fn extract(headers: &dyn Extractor) -> Option<Context> {
     };
     let (trace, span, flags) = parse(parent.trim())?;
     let state = headers.get_all(TRACESTATE).map(|all| all.join(","));
+    let state = state.filter(|state| state.bytes().all(is_printable));
     let state = state.and_then(|state| TraceState::from_str(&state).ok());
     let remote = SpanContext::new(trace, span, flags, true, state.unwrap_or_default());
     Some(Context::new().with_remote_span_context(remote))
+}
+
+/// The API takes any character, and what is passed on is a header again.
+fn is_printable(byte: u8) -> bool {
+    matches!(byte, b'\t' | b' '..=b'~')
 }
 
 fn parse(parent: &str) -> Option<(TraceId, SpanId, TraceFlags)> {

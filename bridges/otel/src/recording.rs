@@ -13,8 +13,8 @@ use crate::capture::Capture;
 use crate::content::text;
 use crate::describe::Description;
 use crate::events::{self, Event, Events};
-use crate::metrics::{Measured, Metrics};
-use crate::names;
+use crate::metrics::{Call, Measured, Metrics};
+use crate::names::{self, operation};
 use crate::open::{Chunks, OpenRun, OpenRuns, since};
 use crate::outcome::{error_type, of_response, of_usage};
 use crate::provider::Providers;
@@ -71,7 +71,11 @@ impl Shared {
             .unwrap_or_else(Context::current);
         let streams = description.streams;
         let measured = Measured::by(&description);
-        let details = description.inference && self.wanted(events::DETAILS);
+        let inference = matches!(
+            description.operation,
+            Some(operation::CHAT | operation::TEXT_COMPLETION)
+        );
+        let details = inference && self.wanted(events::DETAILS);
         let mut details = details.then(|| Details {
             attributes: description.attributes.clone(),
             content: nothing(),
@@ -96,37 +100,54 @@ impl Shared {
             chunks: Chunks::default(),
             usage: callbacks::TokenUsage::new(),
         };
-        let _before = self.open().insert(run.info().clone(), open);
+        let _before = self.open().insert(run, open);
     }
 
     /// A piece of an answer came.
     pub(crate) fn chunk(&self, run: &Run<'_>) {
-        // The clock is the user's, so it is not asked under the lock.
         let now = (self.clock)();
         self.open().chunk(run, now);
     }
 
+    /// A run ended; that of a model with what it answered, or what had arrived of that.
     pub(crate) fn end(
         &self,
         run: &Run<'_>,
-        mut attributes: Vec<KeyValue>,
+        response: Option<&LlmResult>,
         error: Option<&RunError>,
         content: impl FnOnce() -> Content,
     ) {
-        let Some(open) = self.open().remove(run) else {
+        let Some(open) = self.open().close(run, response.map(LlmResult::usage)) else {
             return;
         };
         let duration = since(run.started_at(), (self.clock)());
         let end = run.started_at() + duration;
+        let first_chunk = open.first_chunk(response);
+        let mut attributes = response
+            .map(|response| of_response(response, error.is_some()))
+            .unwrap_or_default();
         if run.kind() == RunKind::Agent {
             attributes.extend(of_usage(&open.usage));
+        }
+        if let Some(time) = first_chunk {
+            let name = names::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK;
+            attributes.push(KeyValue::new(name, time.as_secs_f64()));
+            // A span keeps an attribute as often as it is set.
+            if open.streams.is_none() {
+                attributes.push(KeyValue::new(names::GEN_AI_REQUEST_STREAM, true));
+            }
         }
         let span = open.context.span();
         let called = open.measured.is_some();
         if let Some(measured) = open.measured {
-            let chunks = &open.chunks.further;
-            self.metrics
-                .record(measured, duration, chunks, &attributes, error);
+            let call = Call {
+                duration,
+                first_chunk,
+                further_chunks: &open.chunks.further,
+                response,
+                error,
+            };
+            self.metrics.record(measured, &call);
         }
         if let Some(error) = error {
             attributes.push(KeyValue::new(names::ERROR_TYPE, error_type(error)));
@@ -146,39 +167,6 @@ impl Shared {
         }
         span.set_attributes(attributes);
         span.end_with_timestamp(end);
-    }
-
-    pub(crate) fn end_model(
-        &self,
-        run: &Run<'_>,
-        response: Option<&LlmResult>,
-        error: Option<&RunError>,
-        content: impl FnOnce() -> Content,
-    ) {
-        let mut attributes = response.map(of_response).unwrap_or_default();
-        let (first_chunk, streams) = {
-            let mut open = self.open();
-            if let Some(response) = response
-                && open.contains(run)
-            {
-                open.used(run, response.usage());
-            }
-            let open = open.get(run);
-            open.map_or((None, None), |open| (open.chunks.first, open.streams))
-        };
-        // What the stream itself measured is nearer to the matter.
-        let measured = response.and_then(|response| response.llm_output.time_to_first_token);
-        let time = measured.or(first_chunk);
-        if let Some(time) = time.filter(|_| streams != Some(false)) {
-            let time = time.as_secs_f64();
-            let name = names::GEN_AI_RESPONSE_TIME_TO_FIRST_CHUNK;
-            attributes.push(KeyValue::new(name, time));
-            // A span keeps an attribute as often as it is set.
-            if streams.is_none() {
-                attributes.push(KeyValue::new(names::GEN_AI_REQUEST_STREAM, true));
-            }
-        }
-        self.end(run, attributes, error, content);
     }
 
     /// Makes the content if it goes anywhere, and puts it on the span if it belongs there. What is

@@ -164,6 +164,7 @@ async fn a_chat_on_its_span_and_in_its_event() {
     let params = ModelParams::new().with_model("m").with_tools([
         json!({"type": "function", "function": {"name": "weather", "parameters": {}}}),
         json!({"name": "shell", "input_schema": {}}),
+        json!({"type": "web_search"}),
     ]);
     let run = fixture.callbacks.chat_model_start(&WHO, &chat);
     let run = run.params(&params).await.unwrap();
@@ -185,6 +186,7 @@ async fn a_chat_on_its_span_and_in_its_event() {
     let tools = json!([
         {"type": "function", "name": "weather"},
         {"type": "function", "name": "shell"},
+        {"type": "web_search", "name": "web_search"},
     ]);
     let span = fixture.span("chat m");
     assert_eq!(content(&span, "gen_ai.input.messages"), input);
@@ -202,7 +204,7 @@ async fn a_chat_on_its_span_and_in_its_event() {
                 ("gen_ai.request.model", json!("m")),
                 (
                     "gen_ai.response.finish_reasons",
-                    json!(["end_turn", "max_tokens"]),
+                    json!(["end_turn", "max_tokens", "unknown"]),
                 ),
                 ("gen_ai.input.messages", input),
                 ("gen_ai.output.messages", output),

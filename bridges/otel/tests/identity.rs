@@ -3,6 +3,7 @@
 mod common;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use callbacks::{
     Callbacks, Chunk, EmitError, LlmOutput, LlmResult, ModelParams, RunError, RunId, RunKind,
@@ -88,6 +89,30 @@ async fn a_run_that_is_not_heard_is_no_hole_in_the_tree() {
     let tool = fixture.span("execute_tool who");
     assert_eq!(step.parent_span_id, SpanId::INVALID);
     assert_eq!(tool.parent_span_id, step.span_context.span_id());
+}
+
+#[tokio::test]
+async fn a_clone_is_the_same_handler() {
+    let fixture = fixture();
+    let otel = &fixture.otel;
+    // On lanes, two handlers would race to be the first.
+    let callbacks = Callbacks::new().with(otel.clone()).with(otel.clone());
+    let run = callbacks.tool_start(&WHO, "").await.unwrap();
+    run.end(&json!(1)).await.unwrap();
+    let report = callbacks.flush(Duration::from_secs(60)).await;
+    let names: Vec<_> = report.handlers.iter().map(|one| &*one.name).collect();
+    assert_eq!(names, ["callbacks_otel::Otel"]);
+    assert_eq!(fixture.spans().len(), 1);
+}
+
+#[tokio::test]
+async fn of_two_parents_the_first_that_is_registered_holds() {
+    let fixture = fixture();
+    let elsewhere = fixture.otel.under(opentelemetry::Context::new());
+    let callbacks = fixture.callbacks.with(handler(elsewhere).inline());
+    let run = callbacks.tool_start(&WHO, "").await.unwrap();
+    run.end(&json!(1)).await.unwrap();
+    assert_eq!(fixture.spans().len(), 1);
 }
 
 const AGENTS: usize = 4;

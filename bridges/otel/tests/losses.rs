@@ -7,12 +7,16 @@ mod said;
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::task::{Context, Waker};
+use std::time::Duration;
 
 use callbacks_otel::Losses;
 use opentelemetry_sdk::error::{OTelSdkError, OTelSdkResult};
 use opentelemetry_sdk::logs::{LogBatch, LogExporter};
+use opentelemetry_sdk::metrics::Temporality;
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 use said::Said;
 use tracing::Level;
@@ -105,7 +109,63 @@ fn an_export_that_is_given_up_is_lost() {
         assert_eq!(losses.spans(), 0);
     }
     assert_eq!(losses.spans(), 2);
+    // before it has begun
+    drop(SpanExporter::export(&exporter, vec![span()]));
+    assert_eq!(losses.spans(), 3);
     assert_eq!(said.levels(), [Level::ERROR]);
+}
+
+/// Counts how often it is told to shut down without a time, as OTLP over HTTP has it.
+#[derive(Clone, Debug, Default)]
+struct ToShutDown(Arc<AtomicU8>);
+
+impl SpanExporter for ToShutDown {
+    async fn export(&self, _: Vec<SpanData>) -> OTelSdkResult {
+        Ok(())
+    }
+    fn shutdown(&self) -> OTelSdkResult {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl LogExporter for ToShutDown {
+    async fn export(&self, _: LogBatch<'_>) -> OTelSdkResult {
+        Ok(())
+    }
+    fn shutdown(&self) -> OTelSdkResult {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl PushMetricExporter for ToShutDown {
+    async fn export(&self, _: &ResourceMetrics) -> OTelSdkResult {
+        Ok(())
+    }
+    fn force_flush(&self) -> OTelSdkResult {
+        Ok(())
+    }
+    fn shutdown_with_timeout(&self, _: Duration) -> OTelSdkResult {
+        Ok(())
+    }
+    fn shutdown(&self) -> OTelSdkResult {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+    fn temporality(&self) -> Temporality {
+        Temporality::Delta
+    }
+}
+
+#[test]
+fn whoever_is_counted_is_told_to_shut_down() {
+    let told = ToShutDown::default();
+    let exporter = Losses::new().counted(told.clone());
+    SpanExporter::shutdown(&exporter).unwrap();
+    LogExporter::shutdown(&exporter).unwrap();
+    PushMetricExporter::shutdown(&exporter).unwrap();
+    assert_eq!(told.0.load(Ordering::Relaxed), 3);
 }
 
 /// One that an SDK made.

@@ -10,6 +10,7 @@ use callbacks::{
     TokenUsage, handler,
 };
 use callbacks_otel::{Builder, Otel};
+use opentelemetry::Context;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, HistogramDataPoint, MetricData};
 use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
@@ -262,9 +263,10 @@ async fn chunks_are_timed_where_the_answer_is_streamed() {
             *since.get().unwrap() + Duration::from_secs(after)
         };
         let fixture = fixture_with(|builder| builder.clock(clock));
-        // Twice there, it is one all the same.
+        // Also there for another parent, it is one all the same.
+        let elsewhere = fixture.otel.under(Context::new());
         let callbacks = fixture.callbacks.clone();
-        let callbacks = callbacks.with(handler(fixture.otel.clone()).inline());
+        let callbacks = callbacks.with(handler(elsewhere).inline());
         let mut params = ModelParams::new();
         params.stream = stream;
         let run = callbacks.llm_start(&MODEL, || vec![String::new()]);

@@ -96,6 +96,7 @@ const SPANS: &[(&str, &str, &str, &str, &[Row])] = &[
 /// Metrics: name, unit, attributes of a point.
 const METRICS: &[(&str, &str, &[Row])] = &[
     ("gen_ai.client.operation.duration", "s", &[]),
+    ("gen_ai.client.operation.time_per_output_chunk", "s", &[]),
     ("gen_ai.client.operation.time_to_first_chunk", "s", &[]),
     (
         "gen_ai.client.token.usage",
@@ -145,7 +146,10 @@ async fn agent(callbacks: &Callbacks) -> Result<(), EmitError> {
         .with_time_to_first_token(Duration::from_millis(250));
     let choice = Generation::new("ha").with_finish_reason("stop");
     let result = LlmResult::new(vec![vec![choice]]).with_llm_output(output);
-    model.await?.end(&result).await?;
+    let model = model.await?;
+    model.new_token("h").await?;
+    model.new_token("a").await?;
+    model.end(&result).await?;
     let tool = inside.tool_start(&WHO, "ls").name("shell");
     let tool = tool.tool_call_id("call_1").await?;
     tool.error(RunError::new("exit 1")).await?;

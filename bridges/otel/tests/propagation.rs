@@ -154,6 +154,27 @@ fn headers_come_back_as_they_were() {
     assert_eq!(context.span().span_context().trace_state().header(), "");
 }
 
+#[test]
+fn a_state_that_is_malformed_is_left_out() {
+    let long = vec!["a=1"; 40].join(",");
+    for (state, read) in [
+        ("", ""),
+        (" , ,", ""),
+        (" a=1 ,, b=2,", "a=1,b=2"),
+        ("a", ""),
+        ("A=1", ""),
+        ("a=ä", ""),
+        ("a=1\r\nevil: 1", ""),
+    ] {
+        let context = extract(&headers(PARENT, Some(state))).unwrap();
+        let span = context.span().span_context().clone();
+        assert!(span.is_valid() && span.is_sampled(), "{state:?}");
+        assert_eq!(span.trace_state().header(), read, "{state:?}");
+    }
+    let context = extract(&headers(PARENT, Some(&long))).unwrap();
+    assert!(context.span().span_context().is_valid());
+}
+
 /// Headers with the same name several times.
 struct Repeated(Vec<(&'static str, &'static str)>);
 

@@ -145,6 +145,18 @@ async fn a_tool() {
 }
 
 #[tokio::test]
+async fn what_has_no_name_leaves_no_blank() {
+    let fixture = fixture();
+    let inputs = json!(1);
+    let run = fixture.callbacks.tool_start(&STEP, "").name("");
+    run.await.unwrap().end(&inputs).await.unwrap();
+    let flow = fixture.callbacks.chain_start(&STEP, &inputs).name("");
+    flow.await.unwrap().end(&inputs).await.unwrap();
+    let names: Vec<_> = fixture.spans().into_iter().map(|span| span.name).collect();
+    assert_eq!(names, ["execute_tool", "invoke_workflow"]);
+}
+
+#[tokio::test]
 async fn a_retriever() {
     let fixture = fixture();
     let store = Serialized::new("Store")
