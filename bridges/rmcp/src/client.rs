@@ -173,12 +173,13 @@ impl fmt::Debug for ToolClient {
 /// `.await` it.
 ///
 /// If its future is dropped midway, the run closes with an error of kind
-/// [`Dropped`](callbacks::ErrorKind::Dropped), and the server is told to cancel.
+/// [`Dropped`](callbacks::ErrorKind::Dropped). The server is told to cancel by `rmcp`'s `call_tool` and
+/// `call_tool_once`; a `RequestHandle` that is dropped tells it nothing.
 ///
 /// # Errors
 ///
 /// [`CallError::Service`] with what the call fails with. [`CallError::Emit`] if a handler stopped the
-/// call, or one failed whose errors are raised.
+/// call, if one failed whose errors are raised, or if the run around the call was over before it.
 #[must_use = "a tool is not called until its call is awaited: add `.await?`"]
 pub struct Call<'a, T> {
     tools: &'a ToolClient,
@@ -230,7 +231,8 @@ impl<T: Reply> Call<'_, T> {
     }
 }
 
-/// Whether anybody knows of the run: without, the request is what it is without this crate.
+/// Whether anybody knows of the run, or of one around it: without, the request is what it is without
+/// this crate.
 fn is_known(callbacks: &Callbacks) -> bool {
     callbacks.run_info().is_some()
         || callbacks.wants::<ToolRequest<'_>>()

@@ -10,8 +10,8 @@ pub enum CallError {
     /// What it fails with without this crate: the server's error, or that of the connection.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// A handler stopped the call, or one failed whose errors are
-    /// [raised](callbacks::Configured::raise_errors).
+    /// A handler stopped the call, one failed whose errors are
+    /// [raised](callbacks::Configured::raise_errors), or the run around the call was over before it.
     #[error(transparent)]
     Emit(#[from] EmitError),
 }

@@ -155,12 +155,12 @@ impl Drop for Registration {
 impl Listening {
     /// Drives the call, and emits its progress: all that has arrived before the result is emitted
     /// before this returns. Handlers that are slow do not hold up the call itself. If one raises an
-    /// error, the call is given up.
-    pub(crate) async fn during<T>(
+    /// error, the call is given up, unless it has failed by itself: that is the greater evil.
+    pub(crate) async fn during<T, E>(
         self,
         run: &ToolRun,
-        mut call: BoxFuture<'_, T>,
-    ) -> Result<T, EmitError> {
+        mut call: BoxFuture<'_, Result<T, E>>,
+    ) -> Result<Result<T, E>, EmitError> {
         let Self {
             registration,
             mut progress,
@@ -172,16 +172,20 @@ impl Listening {
             Ok(())
         });
         tokio::select! {
+            // The call first: much progress uses up what a task may do at once, and the call could not
+            // be over then.
             biased;
-            told = &mut told => {
-                told?;
-                Ok(call.await)
-            }
             result = &mut call => {
                 // Nothing more is added, so what is there can be told to its end.
                 drop(registration);
-                told.await?;
-                Ok(result)
+                match told.await {
+                    Err(raised) if result.is_ok() => Err(raised),
+                    _ => Ok(result),
+                }
+            }
+            told = &mut told => {
+                told?;
+                Ok(call.await)
             }
         }
     }
@@ -192,5 +196,72 @@ fn event(progress: &ProgressNotificationParam) -> ToolProgress<'_> {
         progress: progress.progress,
         total: progress.total,
         message: progress.message.as_deref(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use callbacks::testing::{Faulty, Recorder};
+    use callbacks::{Callbacks, handler};
+    use rmcp::model::NumberOrString;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    const AT: Connection = Connection(0);
+
+    fn said(progress: f64) -> ProgressNotificationParam {
+        ProgressNotificationParam::new(ProgressToken(NumberOrString::Number(0)), progress)
+    }
+
+    async fn listening(routes: &Arc<Routes>, callbacks: &Callbacks) -> (ToolRun, Listening) {
+        let run = callbacks.tool_start(None, "").await.unwrap();
+        let listening = routes.listen(run.id());
+        routes.sent(AT, run.id(), ProgressToken(NumberOrString::Number(0)));
+        (run, listening)
+    }
+
+    /// More than a task may receive at once, and more with each.
+    #[tokio::test]
+    async fn a_flood_of_progress_does_not_hold_up_the_call() {
+        const MOST: usize = 100_000;
+        let routes = Arc::<Routes>::default();
+        let heard = Recorder::of::<events::Events>();
+        let (flood, count) = (routes.clone(), heard.clone());
+        let floods = Faulty::calling(move |_| {
+            if count.len() < MOST {
+                flood.arrived(AT, &said(0.0));
+                flood.arrived(AT, &said(0.0));
+            }
+        });
+        let callbacks = Callbacks::new()
+            .with(handler(heard.clone()).inline())
+            .with(handler(floods.of::<events::Events>()).inline());
+        let (run, listening) = listening(&routes, &callbacks).await;
+        (0..1_000).for_each(|_| routes.arrived(AT, &said(0.0)));
+        let (answer, answered) = oneshot::channel();
+        let call = listening.during(&run, Box::pin(answered));
+        // Not before the first progress is told.
+        let answers = async {
+            heard.until(|events| !events.is_empty()).await;
+            answer.send("here").unwrap();
+        };
+        let (result, ()) = tokio::join!(call, answers);
+        assert_eq!(result.unwrap(), Ok("here"));
+        assert!(heard.len() < MOST, "{}", heard.len());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_has_failed_fails_with_its_own_error() {
+        let routes = Arc::<Routes>::default();
+        let raises = Faulty::error("no screen").of::<events::Events>();
+        let callbacks = Callbacks::new().with(handler(raises).inline().raise_errors());
+        for (result, expected) in [(Err("refused"), Some(Err("refused"))), (Ok("here"), None)] {
+            let (run, listening) = listening(&routes, &callbacks).await;
+            routes.arrived(AT, &said(1.0));
+            let call = Box::pin(async move { result });
+            let result = listening.during(&run, call).await;
+            assert_eq!(result.ok(), expected);
+        }
     }
 }

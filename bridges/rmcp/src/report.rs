@@ -48,7 +48,9 @@ impl ProgressReporter {
         }
     }
 
-    /// Says that the tool is this far, of this total if that is known, and what it is doing.
+    /// Says that the tool is this far, of this total if that is known, and what it is doing. Handlers
+    /// that are waited for hear it before the client does. Once the tool has returned, there is nobody to
+    /// tell any more: a client has forgotten the call by then.
     ///
     /// # Errors
     ///

@@ -120,6 +120,12 @@ impl<H: ServerHandler> ToolServer<H> {
             () = called_off.cancelled() => return Err(ErrorData::internal_error(CANCELLED, None)),
         };
         let run = match started {
+            // Handlers have decided and the client has called it off, both at once.
+            Ok(Started::Go(run)) if called_off.is_cancelled() => {
+                // What handlers of the error raise is the lesser evil.
+                let _ = run.error(cancelled()).await;
+                return Err(ErrorData::internal_error(CANCELLED, None));
+            }
             Ok(Started::Go(run)) => run,
             Ok(Started::Answered(result)) => return Ok(result.into()),
             Err(error) => return refused(error),

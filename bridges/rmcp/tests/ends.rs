@@ -2,12 +2,13 @@
 
 mod common;
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
 use callbacks::events::{ToolEnd, ToolError};
 use callbacks::testing::{Faulty, Recorder};
-use callbacks::{BoxFuture, Callbacks, ErrorKind, Serialized, handler};
+use callbacks::{BoxFuture, Callbacks, Decision, ErrorKind, Serialized, callback_handler, handler};
 use callbacks_rmcp::{CallError, ToolClient, ToolServer, events};
 use common::server::{Probe, while_pending};
 use common::wire::connect_here;
@@ -182,6 +183,7 @@ async fn a_call_that_is_cancelled_at_any_point() {
         .call_tool(params("count", &arguments), context(&service))
         .await;
     let without = text(without.unwrap());
+    probe.entered.store(0, Ordering::SeqCst);
     let mut kinds = Vec::new();
     for polls in 0.. {
         let recorder = Recorder::new();
@@ -205,18 +207,55 @@ async fn a_call_that_is_cancelled_at_any_point() {
         }
         let kind = broken_off(&recorder);
         kinds.push(kind);
-        if kind == Some(ErrorKind::Dropped) {
-            // The tool has not begun yet.
-            assert_eq!(result.unwrap_err().message, "the call was cancelled");
-        } else {
-            // It has the last word on its result, whatever becomes of it.
-            assert_eq!(text(result.unwrap()), without);
+        let begun = probe.entered.swap(0, Ordering::SeqCst);
+        match result {
+            // The tool has the last word on its result, whatever becomes of it.
+            Ok(result) => {
+                assert_eq!((begun, text(result)), (1, without.clone()));
+                assert_ne!(kind, Some(ErrorKind::Dropped));
+            }
+            Err(error) => {
+                assert_eq!((begun, &*error.message), (0, "the call was cancelled"));
+            }
         }
     }
     // While handlers are told of its start, while it runs, and while they are told of its end.
     kinds.dedup();
     let (dropped, cancelled) = (Some(ErrorKind::Dropped), Some(ErrorKind::Cancelled));
     assert_eq!(kinds, [dropped, cancelled, None]);
+}
+
+/// Calls the request off that it is asked about, and has nothing against it.
+struct CallsOff(Box<dyn Fn() + Send + Sync>);
+
+#[callback_handler]
+impl CallsOff {
+    fn on_tool_request(&self) -> Decision<String, Value> {
+        (self.0)();
+        Decision::Continue
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_is_cancelled_as_it_is_decided_does_not_begin() {
+    let probe = Probe::new();
+    let (_client, service) = connect_here(&ToolClient::new(), probe.clone()).await;
+    let (recorder, context) = (Recorder::new(), context(&service));
+    let called_off = context.ct.clone();
+    let calls_off = CallsOff(Box::new(move || called_off.cancel()));
+    let callbacks = Callbacks::new()
+        .with(handler(calls_off).inline())
+        .with(handler(recorder.clone()).inline());
+    let server = ToolServer::new(probe.clone(), callbacks);
+    let result = server
+        .call_tool(params("nothing", &json!({})), context)
+        .await;
+    assert_eq!(result.unwrap_err().message, "the call was cancelled");
+    assert_eq!(probe.entered.load(Ordering::SeqCst), 0);
+    assert_eq!(
+        shortly(&recorder.events()),
+        ["> nothing", "! nothing cancelled"]
+    );
 }
 
 #[tokio::test]

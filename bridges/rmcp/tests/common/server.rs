@@ -3,6 +3,7 @@
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use callbacks::testing::Recorder;
 use callbacks::{Callbacks, Serialized, handler};
@@ -29,6 +30,8 @@ pub struct Probe {
     pub release: Arc<Notify>,
     /// A deaf tool is about to return.
     pub finished: Arc<Notify>,
+    /// How often a tool has begun.
+    pub entered: Arc<AtomicUsize>,
 }
 
 impl Probe {
@@ -44,6 +47,7 @@ impl Probe {
             progress,
             callbacks,
             release: Arc::default(),
+            entered: Arc::default(),
             finished: Arc::default(),
         }
     }
@@ -89,6 +93,7 @@ impl ServerHandler for Probe {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
+        self.entered.fetch_add(1, Ordering::SeqCst);
         let arguments = request.arguments.clone().unwrap_or_default();
         let number = |name: &str| arguments.get(name).and_then(Value::as_i64);
         let text = |text: String| CallToolResult::success(vec![ContentBlock::text(text)]);
