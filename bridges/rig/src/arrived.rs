@@ -23,8 +23,17 @@ pub(crate) enum Piece<'a> {
 pub(crate) struct Arrived {
     text: String,
     reasoning: String,
-    /// By their part of the answer: names and the text of the arguments.
-    calls: BTreeMap<usize, (String, String)>,
+    /// By their part of the answer.
+    calls: BTreeMap<usize, Call>,
+}
+
+/// What has arrived of the call of a tool.
+struct Call {
+    /// Which of the calls it is to handlers: the order in which they began, for a part that comes before others
+    /// may begin after them.
+    index: usize,
+    name: String,
+    args: String,
 }
 
 impl Arrived {
@@ -40,18 +49,25 @@ impl Arrived {
                 Some(Chunk::default().with_reasoning(reasoning))
             }
             Piece::Call { part, name, args } => {
-                let index = self.calls.range(..part).count();
-                let chunk = ToolCallChunk::new().with_index(index).with_args(args);
-                let mut first = false;
+                let next = self.calls.len();
+                let mut chunk = ToolCallChunk::new().with_args(args);
                 let call = self.calls.entry(part).or_insert_with(|| {
-                    first = true;
-                    (name.to_owned(), String::new())
+                    chunk.name = Some(name.to_owned());
+                    Call {
+                        index: next,
+                        name: name.to_owned(),
+                        args: String::new(),
+                    }
                 });
-                call.1.push_str(args);
-                let chunk = if first { chunk.with_name(name) } else { chunk };
+                call.args.push_str(args);
+                let chunk = chunk.with_index(call.index);
                 Some(Chunk::default().with_tool_calls([chunk]))
             }
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.text.is_empty() && self.reasoning.is_empty() && self.calls.is_empty()
     }
 
     /// As far as it came.
@@ -60,12 +76,41 @@ impl Arrived {
         if !self.reasoning.is_empty() {
             message = message.with_extra("reasoning", &*self.reasoning);
         }
-        let calls = self.calls.values().map(|(name, args)| {
+        let calls = self.calls.values().map(|Call { name, args, .. }| {
             let whole = serde_json::from_str(args);
             // What broke off is no JSON.
             ToolCall::new(&**name, whole.unwrap_or_else(|_| Value::from(&**args)))
         });
         let generation = Generation::from_message(message.with_tool_calls(calls));
         LlmResult::new(vec![vec![generation]])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As where a hook repairs a call that rig had held back.
+    #[test]
+    fn calls_keep_their_index_in_whichever_order_they_begin() {
+        let mut arrived = Arrived::default();
+        let mut add = |part, args| {
+            let name = if part == 1 { "late" } else { "early" };
+            let chunk = arrived.add(Piece::Call { part, name, args }).unwrap();
+            let call = chunk.tool_calls.into_iter().next().unwrap();
+            (call.index.unwrap(), call.name.is_some())
+        };
+        assert_eq!(add(2, "{\"a\""), (0, true));
+        assert_eq!(add(1, "{"), (1, true));
+        assert_eq!(add(2, ":1}"), (0, false));
+        assert_eq!(add(1, "}"), (1, false));
+        let result = arrived.result();
+        let message = result.generations[0][0].message.as_ref().unwrap();
+        let calls = message
+            .tool_calls
+            .iter()
+            .map(|call| (&*call.name, call.args.to_string()));
+        let expected = [("late", "{}".to_owned()), ("early", "{\"a\":1}".to_owned())];
+        assert_eq!(calls.collect::<Vec<_>>(), expected);
     }
 }

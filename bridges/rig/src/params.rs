@@ -7,6 +7,18 @@ use serde_json::json;
 /// What a model is called that nobody gave a name.
 const UNNAMED: &str = "default";
 
+/// The model that is called, if it has a name.
+pub(crate) fn model(
+    known: &ModelParams,
+    selected: Option<&ModelRef>,
+    request: &CompletionRequest,
+) -> Option<String> {
+    let selected = selected.map(ModelRef::as_str);
+    let selected = selected.filter(|label| *label != UNNAMED);
+    let model = request.model.as_deref().or(selected);
+    model.or(known.model.as_deref()).map(str::to_owned)
+}
+
 /// What is known of a call: `known` by the user, and in its place what the request says.
 pub(crate) fn params(
     known: &ModelParams,
@@ -15,11 +27,7 @@ pub(crate) fn params(
     stream: bool,
 ) -> ModelParams {
     let mut params = known.clone().with_stream(stream);
-    let selected = selected.map(ModelRef::as_str);
-    let selected = selected.filter(|label| *label != UNNAMED);
-    if let Some(model) = request.model.as_deref().or(selected) {
-        params = params.with_model(model);
-    }
+    params.model = model(known, selected, request);
     params.temperature = request.temperature.or(params.temperature);
     params.max_tokens = request.max_tokens.or(params.max_tokens);
     let options = &request.options;

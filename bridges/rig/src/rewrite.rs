@@ -19,11 +19,15 @@ pub(crate) fn rewrite(
 ) -> Result<CompletionRequest, String> {
     let before = shown(request);
     let mut history: Vec<rig::Message> = Vec::new();
-    let mut documents = false;
+    let (mut documents, mut next) = (false, 0);
     while let Some(first) = messages.first() {
-        let left =
-            |shown: &&Shown| !shown.messages.is_empty() && messages.starts_with(&shown.messages);
-        if let Some(shown) = before.iter().find(left) {
+        let left = |(_, shown): &(usize, &Shown)| {
+            !shown.messages.is_empty() && messages.starts_with(&shown.messages)
+        };
+        // Of those that look alike it is the one whose turn it is: they may differ in what is not shown.
+        let before = || before.iter().enumerate();
+        if let Some((at, shown)) = before().skip(next).chain(before().take(next)).find(left) {
+            next = at + 1;
             match shown.source {
                 Source::History(index) => history.extend(request.chat_history.get(index).cloned()),
                 Source::Documents => documents = true,
@@ -144,6 +148,7 @@ fn blocks<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use callbacks::ToolCall;
+    use rig_core::message::StopReason;
     use serde_json::json;
 
     use super::*;
@@ -181,6 +186,29 @@ mod tests {
         let again = rewrite(&rewritten, &of_request(&rewritten)).unwrap();
         assert_eq!(again.chat_history, rewritten.chat_history);
     }
+
+    /// What a provider needs back, such as a signature, is not shown.
+    #[test]
+    fn messages_that_look_alike_are_sent_each_as_it_was() {
+        let said = |stop| {
+            let mut said = AssistantMessage::new(vec![AssistantContent::text("Done.")]);
+            said.stop = Some(stop);
+            rig::Message::Assistant(said)
+        };
+        let history = [
+            rig::Message::system("Be nice."),
+            said(StopReason::Stop),
+            rig::Message::user("Again."),
+            said(StopReason::Length),
+        ];
+        let request = CompletionRequest::new("Once more.").messages(history.clone());
+        let mut messages = of_request(&request);
+        assert_eq!(messages[1], messages[3]);
+        messages[0].content = "Be brief.".into();
+        let rewritten = rewrite(&request, &messages).unwrap();
+        assert_eq!(rewritten.chat_history[1..4], history[1..]);
+    }
+
     /// An id that rig made up is not the provider's, though it looks the same.
     #[test]
     fn ids_that_rig_made_up_stay_its_own() {

@@ -4,6 +4,7 @@ use std::any::type_name;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use callbacks::events::AgentAction as AgentActionEvent;
 use callbacks::{
     AgentAction, AgentFinish, Asked, Callbacks, ChainRun, Content, EmitError, ErrorKind, Event,
     Message, ModelParams, RetrieverRun, RunError, RunKind, Serialized, ToolRun,
@@ -41,8 +42,8 @@ pub(crate) enum Go {
 /// All that is told of one run of an agent. Whoever polls the agent owns this, so that what is open closes
 /// with it.
 ///
-/// The guard of a call is taken out while handlers are told, so that no lock is held then; if the agent is given
-/// up there, the guard is dropped with the future that has it.
+/// The guard of a call is taken out while handlers are told, so that calls do not wait for each other; if the
+/// agent is given up there, the guard is dropped with the future that has it.
 pub(crate) struct Runs {
     callbacks: Callbacks,
     params: ModelParams,
@@ -166,13 +167,13 @@ impl Runs {
         self.close_model().await?;
         let inside = self.inside(ctx).await?;
         let selected = self.open().selected.clone();
-        let params = params::params(&self.params, selected.as_ref(), request, stream);
         let start = inside.chat_model_start(&MODEL, || messages::of_request(request));
-        let start = match params.model.clone() {
+        let start = match params::model(&self.params, selected.as_ref(), request) {
             Some(model) => start.name(model),
             None => start,
         };
-        let run = match start.params(&params).ask().await {
+        let params = || params::params(&self.params, selected.as_ref(), request, stream);
+        let run = match start.params(params).ask().await {
             Ok(Asked::Go(run)) => run,
             Ok(Asked::Answered(_)) => {
                 let reason =
@@ -198,12 +199,7 @@ impl Runs {
         let Some(mut model) = self.open().model.take() else {
             return Ok(());
         };
-        model.times.hear();
-        let told = match (model.arrived.add(piece), piece) {
-            (None, Piece::Text(text)) => model.run.new_token(text).await,
-            // Boxed, as it would make the future of each text four times as large.
-            (chunk, _) => Box::pin(model.run.new_chunk(|| chunk.unwrap_or_default())).await,
-        };
+        let told = model.tell(piece).await;
         self.open().model = Some(model);
         self.told(told)
     }
@@ -213,7 +209,7 @@ impl Runs {
         if let (Some(model), Some(rig::Message::Assistant(said))) =
             (&mut self.open().model, message)
         {
-            model.said = Some(messages::assistant(&said.content));
+            model.say(messages::assistant(&said.content));
         }
     }
 
@@ -221,10 +217,7 @@ impl Runs {
     async fn close_model(&self) -> Result<(), Stop> {
         let model = self.open().model.take();
         match model {
-            Some(mut model) => {
-                let result = model.so_far();
-                self.told(model.run.end(result).await)
-            }
+            Some(model) => self.told(model.end(None).await),
             None => Ok(()),
         }
     }
@@ -233,23 +226,20 @@ impl Runs {
         &self,
         outcome: &Result<Outcome, ErrorReport>,
     ) -> Result<Option<Outcome>, Stop> {
-        let Some(mut model) = self.open().model.take() else {
+        let Some(model) = self.open().model.take() else {
             return Ok(None);
         };
         match outcome {
             Ok(Outcome::Completion(response)) => {
-                let Model { run, times, .. } = *model;
-                let result = || times.of(answer::result(response));
-                self.told(run.end(result).await)?;
-                for call in answer::calls(response) {
-                    self.act(&call.name, call.args).await?;
+                self.told(model.end(Some(response)).await)?;
+                if self.wants::<AgentActionEvent<'_>>() {
+                    for call in answer::calls(response) {
+                        self.act(&call.name, call.args).await?;
+                    }
                 }
             }
             Ok(_) => {}
-            Err(report) => {
-                let partial = model.so_far();
-                self.told(model.run.error(report).partial(partial).await)?;
-            }
+            Err(report) => self.told(model.fail(report).await)?,
         }
         Ok(None)
     }
@@ -364,11 +354,8 @@ impl Runs {
         };
         let outputs = || json!({ "output": response.output() });
         let told = agent.agent_finish(|| AgentFinish::new(outputs())).await;
-        let failed = self.told(told).is_err();
-        let raised = lock(&self.raised)
-            .as_ref()
-            .filter(|_| failed)
-            .map(RunError::from);
+        let _ = self.told(told);
+        let raised = lock(&self.raised).as_ref().map(RunError::from);
         let told = match raised {
             Some(raised) => agent.error(raised).await,
             None => agent.end(outputs).await,
@@ -383,9 +370,8 @@ impl Runs {
         let error = raised
             .unwrap_or_else(|| RunError::new(error).with_type_name(type_name::<PromptError>()));
         let model = self.open().model.take();
-        if let Some(mut model) = model {
-            let partial = model.so_far();
-            let _ = self.told(model.run.error(&error).partial(partial).await);
+        if let Some(model) = model {
+            let _ = self.told(model.fail(&error).await);
         }
         let agent = self.agent.lock().await.take();
         let agent = match agent {

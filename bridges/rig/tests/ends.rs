@@ -1,14 +1,14 @@
 //! However an agent ends, each of its runs has exactly one end, and the agent's own result is rig's.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use callbacks::events::{AnyEvent, LlmError};
+use callbacks::events::AnyEvent;
 use callbacks::testing::{Faulty, Recorder};
-use callbacks::{Callbacks, ErrorKind, LlmResult, callback_handler, handler};
+use callbacks::{Callbacks, ChainRun, EmitError, ErrorKind, LlmResult, callback_handler, handler};
 use callbacks_loopback::{Event, Gate, Reply, Server};
-use callbacks_rig::Observe;
+use callbacks_rig::{Observe, emit_error};
 use futures_util::future::{BoxFuture, join_all, poll_fn};
 use futures_util::{FutureExt, StreamExt};
 use rig_agent::agent::{AgentHook, HookContext, RunStart, RunStartAction};
@@ -143,6 +143,7 @@ async fn a_stream_that_is_dropped_midway_has_a_partial_answer() {
         "on_chain_error dropped: the run was dropped before it ended",
     ];
     assert_eq!(failures(&recorder), expected);
+    assert_eq!(partial(&recorder).unwrap().text(), "Sunny at");
 }
 
 #[tokio::test]
@@ -185,6 +186,8 @@ async fn an_error_of_the_model() {
                 format!("on_chain_error failed: {error}"),
             ];
             assert_eq!(failures(&recorder), expected);
+            // Nothing had arrived.
+            assert_eq!(partial(&recorder), None);
         }
     }
 }
@@ -204,14 +207,14 @@ async fn a_later_error_of_the_model() {
     }
 }
 
-fn partial(recorder: &Recorder) -> LlmResult {
+/// What had arrived of the answer of the model that failed.
+fn partial(recorder: &Recorder) -> Option<LlmResult> {
     let events = recorder.events();
-    let errors = events.iter().filter(|event| event.is::<LlmError<'_>>());
-    let mut partial = errors.filter_map(|event| match event.event() {
-        AnyEvent::LlmError(event) => event.response.cloned(),
+    let mut errors = events.iter().filter_map(|event| match event.event() {
+        AnyEvent::LlmError(event) => Some(event.response.cloned()),
         _ => None,
     });
-    partial.next().unwrap()
+    errors.next().expect("a model has failed")
 }
 
 #[tokio::test]
@@ -223,7 +226,7 @@ async fn a_connection_that_is_cut_midway() {
         let (answer, recorder) = all.last().unwrap();
         assert!(answer.is_err());
         assert_eq!(failures(recorder).len(), 2);
-        assert_eq!(partial(recorder).text(), "Sunny at");
+        assert_eq!(partial(recorder).unwrap().text(), "Sunny at");
     }
 }
 
@@ -495,7 +498,7 @@ async fn a_run_around_it_that_ends() {
     seen.opened().await;
     outer.end(json!({})).await.unwrap();
     gate.open();
-    // Only the handlers hear no more.
+    // In its last turn, only the handlers hear no more.
     assert_eq!(reading.await.unwrap().1.unwrap().output(), ANSWER);
     settle(&callbacks).await;
     recorder.assert_balanced();
@@ -506,4 +509,36 @@ async fn a_run_around_it_that_ends() {
         _ => None,
     });
     assert_eq!(kinds.collect::<Vec<_>>(), [ErrorKind::Abandoned; 2]);
+}
+
+/// Closes it between two turns: what the agent starts then fails.
+#[tokio::test]
+async fn a_run_around_it_that_ends_between_two_turns() {
+    #[derive(Default)]
+    struct Ends(Mutex<Option<ChainRun>>);
+
+    #[callback_handler]
+    impl Ends {
+        fn on_tool_end(&self) {
+            let outer = self.0.lock().unwrap().take();
+            drop(outer);
+        }
+    }
+
+    let server = serve(script);
+    let (recorder, callbacks) = recorded();
+    let ends = Arc::<Ends>::default();
+    let callbacks = callbacks.with(handler(ends.clone()).inline());
+    let outer = callbacks.chain_start(None, json!({})).await.unwrap();
+    let inside = outer.callbacks().clone();
+    *ends.0.lock().unwrap() = Some(outer);
+    let agent = agent(&server);
+    let run = agent.prompt("How is Rome?").observed(&inside);
+    let error = run.await.unwrap_err();
+    assert!(
+        matches!(emit_error(&error), Some(EmitError::RunClosed)),
+        "{error:?}"
+    );
+    settle(&callbacks).await;
+    recorder.assert_balanced();
 }

@@ -11,8 +11,8 @@ use super::failing::Failing;
 use super::flavour::{Async, Flavour};
 use super::kinds::{Chain, Kind, Llm, Retriever, Tool};
 use crate::argument::Payload;
-use crate::events::{LlmNewToken, Text};
-use crate::payload::{self, Chunk, RetryState, RunError};
+use crate::events::{LlmError, LlmNewToken, Text};
+use crate::payload::{self, Chunk, LlmResult, RetryState, RunError};
 use crate::{Callbacks, DecisionEvent, EmitError, Event, NoReply, RunId, RunInfo};
 
 /// A call of a model, from its start to its end. Made by
@@ -314,6 +314,45 @@ impl<D> RunGuard<Llm, Async, D> {
     /// See [`emit`](Self::emit).
     pub async fn new_chunk(&self, chunk: impl Payload<Chunk>) -> Result<(), EmitError> {
         self.core.new_chunk(chunk).await
+    }
+}
+
+impl<F: Flavour, D> RunGuard<Llm, F, D> {
+    /// Ends the run as it ends where its guard is dropped, with what had arrived of the answer: for the
+    /// `Drop` of whoever gathers that. A [`stream`](RunGuard::stream) does so by itself.
+    ///
+    /// ```
+    /// use callbacks::testing::{Recorder, assert_events};
+    /// use callbacks::{Callbacks, LlmResult, LlmRun};
+    ///
+    /// struct Answer {
+    ///     run: Option<LlmRun>,
+    ///     text: String,
+    /// }
+    ///
+    /// impl Drop for Answer {
+    ///     fn drop(&mut self) {
+    ///         if let Some(run) = self.run.take() {
+    ///             run.drop_with(|| LlmResult::from_text(&*self.text));
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// let recorder = Recorder::new();
+    /// let callbacks = Callbacks::new().with(recorder.clone());
+    /// let run = callbacks.llm_start(None, || vec!["Why?".to_owned()]).await?;
+    /// drop(Answer { run: Some(run), text: "Be".to_owned() });
+    /// recorder.until(|events| events.len() == 2).await;
+    /// assert_events!(recorder, [LlmStart, LlmError { response: Some(part), .. } if part.text() == "Be"]);
+    /// # Ok::<(), callbacks::EmitError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn drop_with(mut self, partial: impl Payload<LlmResult>) {
+        let heard = self.core.wants::<LlmError<'_>>();
+        let partial = heard.then(|| partial.into_cow().into_owned());
+        self.core.abandon(partial);
     }
 }
 
