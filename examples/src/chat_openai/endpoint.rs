@@ -1,5 +1,6 @@
 //! Asks an OpenAI-compatible endpoint, with `async-openai`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_openai::Client;
@@ -30,7 +31,11 @@ impl Endpoint {
     pub(super) fn new(base_url: &str, api_key: &str) -> Result<Self, EndpointError> {
         let url = Url::parse(base_url)?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(EndpointError::Scheme(base_url.to_owned()));
+            return Err(EndpointError::Scheme(url.scheme().to_owned()));
+        }
+        // They would not be sent, and are in all that shows the URL.
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(EndpointError::Credentials);
         }
         // The environment may have others, which are not for every endpoint.
         let config = OpenAIConfig::new().with_org_id("").with_project_id("");
@@ -41,7 +46,13 @@ impl Endpoint {
         let config = config
             .with_api_base(base_url.trim_end_matches('/'))
             .with_api_key(api_key);
-        let (client, service) = (Client::with_config(config), ReqwestService::default());
+        // Made here, since the client's own way to do it panics.
+        let http = reqwest::Client::builder().build();
+        let http = http.map_err(|error| EndpointError::Http(Arc::new(error)))?;
+        let (client, service) = (
+            Client::build(http.clone(), config),
+            ReqwestService::new(http),
+        );
         Ok(Self {
             whole: once(client.clone(), service.clone(), false),
             streams: once(client, service, true),
@@ -96,6 +107,10 @@ impl Endpoint {
         if !streaming {
             let piece = self.whole.chat().create_byot(request).await?;
             let chunks = reader.read(piece)?;
+            // Some say with a 200, and JSON of their own, that they cannot.
+            if !reader.has_begun() {
+                return Err(ChatError::Unfinished);
+            }
             return Ok(stream::iter(chunks).map(Ok).boxed());
         }
         let chat = self.streams.chat();

@@ -2,6 +2,8 @@
 
 use std::io;
 #[cfg(feature = "openai")]
+use std::sync::Arc;
+#[cfg(feature = "openai")]
 use std::time::Duration;
 
 use callbacks::EmitError;
@@ -59,9 +61,15 @@ pub enum EndpointError {
     #[error("the base URL is none: {0}")]
     Url(#[from] url::ParseError),
     /// It is not asked over HTTP.
-    #[error("the base URL has to begin with `http://` or `https://`: `{0}`")]
+    #[error("the base URL has to begin with `http://` or `https://`, not with `{0}:`")]
     Scheme(String),
+    /// Its address has a user name or a password, which is not sent.
+    #[error("the base URL has a user name or a password; the key goes into `OPENAI_API_KEY`")]
+    Credentials,
     /// The key cannot be sent.
     #[error("the API key has a character that no header may have, such as the end of a line")]
     ApiKey,
+    /// There can be no client: mostly, because the system has no root certificates.
+    #[error("there can be no client")]
+    Http(#[source] Arc<reqwest::Error>),
 }

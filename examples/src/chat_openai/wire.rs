@@ -138,9 +138,14 @@ pub(super) struct Reader {
 }
 
 impl Reader {
+    /// Whether there is an answer at all.
+    pub(super) fn has_begun(&self) -> bool {
+        !self.finished.is_empty()
+    }
+
     /// Whether that is all of the answer.
     pub(super) fn finished(&self) -> bool {
-        !self.finished.is_empty() && self.finished.values().all(|finished| *finished)
+        self.has_begun() && self.finished.values().all(|finished| *finished)
     }
 
     pub(super) fn read(&mut self, piece: Piece) -> Result<Vec<Chunk>, ChatError> {
@@ -179,7 +184,8 @@ impl Reader {
             chunk = chunk.with_extra("refusal", true);
         }
         let finished = self.finished.entry(chunk.choice).or_default();
-        if let Some(reason) = choice.finish_reason {
+        // Some write an empty one until there is one.
+        if let Some(reason) = choice.finish_reason.filter(|reason| !reason.is_empty()) {
             *finished = true;
             chunk = chunk.with_extra("finish_reason", reason);
         }

@@ -93,6 +93,37 @@ async fn an_answer_that_is_no_json() {
     scene.settle().await;
 }
 
+/// Some proxies have words of their own for what went wrong.
+#[tokio::test]
+async fn an_answer_that_is_none() {
+    let none = r#"{ "choices": [], "usage": { "prompt_tokens": 9 } }"#;
+    for body in ["{}", r#"{ "detail": "Not Found" }"#, none] {
+        for streaming in [true, false] {
+            let scene = Scene::new([Reply::raw(200, body)]);
+            let chat = scene.chat.clone().streaming(streaming);
+            let error = chat.invoke("Why?").await.unwrap_err();
+            assert!(matches!(error, ChatError::Unfinished), "{error:?}");
+            scene.settle().await;
+        }
+    }
+}
+
+/// An empty reason is none.
+#[tokio::test]
+async fn a_stream_that_ends_before_it_says_why() {
+    let piece = |text| {
+        let choice = json!({ "index": 0, "delta": { "content": text }, "finish_reason": "" });
+        Event::Data(json!({ "choices": [choice] }).to_string())
+    };
+    let reply = Reply::from(because())
+        .after(0, piece("Be"))
+        .after(0, piece("cause"))
+        .after(0, Event::End);
+    let scene = Scene::new([reply]);
+    let error = fails(&scene, Some("Because")).await;
+    assert!(matches!(error, ChatError::Unfinished), "{error:?}");
+}
+
 /// The other choice has its end.
 #[tokio::test]
 async fn a_stream_that_ends_before_one_of_its_choices() {
@@ -182,6 +213,16 @@ fn an_endpoint_that_there_cannot_be() {
     assert!(matches!(error, EndpointError::Url(_)), "{error:?}");
     let error = endpoint("localhost:8000/v1", "a-key");
     assert!(matches!(error, EndpointError::Scheme(_)), "{error:?}");
+    for base_url in [
+        "https://user:secret@gateway/v1",
+        "ftp://user:secret@gateway/v1",
+    ] {
+        let error = endpoint(base_url, "a-key");
+        assert!(
+            !format!("{error:?} {error}").contains("secret"),
+            "{error:?}"
+        );
+    }
     let error = endpoint("http://localhost:8000/v1", "a-key\r");
     assert!(matches!(error, EndpointError::ApiKey), "{error:?}");
     assert!(!format!("{error:?} {error}").contains("a-key"));

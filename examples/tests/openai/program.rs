@@ -1,4 +1,5 @@
-//! Programs that are told of an endpoint by their environment.
+//! Programs that are told of an endpoint by their environment. Cargo builds them before it tests the package; for
+//! `--test openai` alone, `cargo build -p callbacks-examples --features openai --examples` does.
 
 use std::env;
 use std::path::PathBuf;
@@ -81,12 +82,18 @@ fn async_callbacks() {
 
 #[test]
 fn an_endpoint_that_cannot_be() {
-    for (base_url, api_key, problem) in [
-        ("nowhere", "a-key", "RelativeUrlWithoutBase"),
-        ("localhost:8000/v1", "a-key", "Scheme"),
-        ("http://localhost:8000/v1", "a-key\n", "ApiKey"),
+    let local = "http://localhost:8000/v1";
+    for (base_url, api_key, certificates, problem) in [
+        ("nowhere", "a-key", None, "RelativeUrlWithoutBase"),
+        ("localhost:8000/v1", "a-key", None, "Scheme"),
+        (local, "a-key\n", None, "ApiKey"),
+        // As in a container that has none.
+        #[cfg(target_os = "linux")]
+        (local, "a-key", Some("/dev/null"), "Http"),
     ] {
-        let env = [("OPENAI_BASE_URL", base_url), ("OPENAI_API_KEY", api_key)];
+        let mut env = vec![("OPENAI_BASE_URL", base_url), ("OPENAI_API_KEY", api_key)];
+        env.extend(certificates.map(|file| ("SSL_CERT_FILE", file)));
+        env.extend(certificates.map(|folder| ("SSL_CERT_DIR", folder)));
         let output = example("async_callbacks", &[], &env);
         assert!(!output.status.success());
         let stderr = String::from_utf8(output.stderr).unwrap();
