@@ -1,9 +1,10 @@
 //! What the tests share: a log, and handlers that write into it.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use callbacks::events::{
     AgentAction, AgentFinish, ChainEnd, ChainError, ChainStart, ChatModelStart, CustomEvent,
@@ -71,6 +72,19 @@ pub async fn start(callbacks: &Callbacks) -> LlmRun {
         .llm_start(&MODEL, prompts)
         .await
         .expect("a run starts")
+}
+
+/// Lets others go first, so many times, on any executor.
+pub async fn yields(mut times: usize) {
+    poll_fn(|cx| {
+        if times == 0 {
+            return Poll::Ready(());
+        }
+        times -= 1;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// How many of so many futures leave the waker behind that they were polled with, when they are

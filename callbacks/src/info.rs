@@ -227,11 +227,6 @@ impl RunInfo {
         *self.0.id.get_or_init(RunId::next)
     }
 
-    /// Tells runs apart that are known at the same time. Ids do not: emitters give them.
-    pub(crate) fn address(&self) -> usize {
-        Arc::as_ptr(&self.0).addr()
-    }
-
     /// Whether nobody else knows of it, so that it cannot come up again.
     pub(crate) fn is_forgotten(&self) -> bool {
         Arc::strong_count(&self.0) == 1
@@ -297,7 +292,7 @@ impl RunInfo {
 
 impl PartialEq for RunInfo {
     fn eq(&self, other: &Self) -> bool {
-        self.address() == other.address()
+        Arc::ptr_eq(&self.0, &other.0)
     }
 }
 
@@ -305,7 +300,7 @@ impl Eq for RunInfo {}
 
 impl Hash for RunInfo {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.address().hash(state);
+        Arc::as_ptr(&self.0).hash(state);
     }
 }
 

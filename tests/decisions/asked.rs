@@ -1,6 +1,5 @@
 //! Questions that are dropped, closed over, repeated, late and many.
 
-use std::future::poll_fn;
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::thread;
@@ -10,7 +9,7 @@ use callbacks::testing::Recorder as Records;
 use callbacks::{
     Asked, Callbacks, Decision, EmitError, Exclusive, Queue, callback_handler, handler,
 };
-use callbacks_tests::{Log, recorder};
+use callbacks_tests::{Log, recorder, yields};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
@@ -23,33 +22,21 @@ struct Patient(usize, ToolDecision);
 #[callback_handler]
 impl Patient {
     async fn on_tool_request(&self) -> ToolDecision {
-        pend(self.0).await;
+        yields(self.0).await;
         self.1.clone()
     }
 
     async fn on_tool_start(&self) {
-        pend(self.0).await;
+        yields(self.0).await;
     }
 
     async fn on_tool_end(&self) {
-        pend(self.0).await;
+        yields(self.0).await;
     }
 
     async fn on_tool_error(&self) {
-        pend(self.0).await;
+        yields(self.0).await;
     }
-}
-
-async fn pend(mut times: usize) {
-    poll_fn(|cx| {
-        if times == 0 {
-            return Poll::Ready(());
-        }
-        times -= 1;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 #[tokio::test]

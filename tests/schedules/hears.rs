@@ -9,12 +9,13 @@ use std::thread;
 
 use callbacks::events::{AnyEvent, Events};
 use callbacks::{BoxFuture, Deliver, DeliverMut, Handler, Interests, Outcome, Registered, Run};
+use callbacks_tests::yields;
 use fastrand::Rng;
 use futures_util::FutureExt;
 
 use crate::history::{Call, Emission, Entry, Left, What};
 use crate::plan::{Mood, Way};
-use crate::play::{World, yields};
+use crate::play::World;
 
 thread_local! {
     /// How many calls this thread is in.

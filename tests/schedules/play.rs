@@ -16,6 +16,7 @@ use callbacks::events::{
     RetrieverStart, ToolEnd, ToolError, ToolStart,
 };
 use callbacks::{Callbacks, EmitError, Event, Exclusive, Interests, OnFull, Queue, handler};
+use callbacks_tests::yields;
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
@@ -470,19 +471,6 @@ async fn patient<F: Future>(future: F, patience: Patience) -> Option<F::Output> 
         (Poll::Pending, None) => Poll::Pending,
     })
     .await
-}
-
-/// Lets others go first, so many times, on any executor.
-pub(crate) async fn yields(mut times: u32) {
-    poll_fn(|cx| {
-        if times == 0 {
-            return Poll::Ready(());
-        }
-        times -= 1;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -95,8 +95,8 @@ impl TracedRun {
 #[derive(Debug, Default)]
 pub(super) struct Growing {
     trees: HashMap<TreeKey, RunTree>,
-    /// Where the open runs are, by the address of what is known of them: the tree holds that.
-    open: HashMap<usize, Place>,
+    /// Where the open runs are.
+    open: HashMap<RunInfo, Place>,
     begun: TreeKey,
 }
 
@@ -112,7 +112,7 @@ impl Growing {
     /// Below the nearest run around it that was heard.
     pub(super) fn start(&mut self, run: &Run<'_>, input: Value) {
         let mut around = successors(run.parent(), |run| run.parent());
-        let above = around.find_map(|run| self.open.get(&run.address()));
+        let above = around.find_map(|run| self.open.get(run));
         let above = above.copied();
         let tree = above.map_or(self.begun, |above| above.tree);
         if above.is_none() {
@@ -135,7 +135,7 @@ impl Growing {
             ended_at: None,
         });
         let at = runs.len() - 1;
-        self.open.insert(run.address(), Place { tree, at });
+        self.open.insert(run.info().clone(), Place { tree, at });
     }
 
     /// How many runs are open.
@@ -145,7 +145,7 @@ impl Growing {
 
     /// A run that was heard to start.
     pub(super) fn run(&mut self, run: &Run<'_>) -> Option<&mut TracedRun> {
-        let Place { tree, at } = self.open.get(&run.address())?;
+        let Place { tree, at } = self.open.get(run.info())?;
         self.trees.get_mut(tree)?.runs.get_mut(*at)
     }
 
@@ -180,14 +180,14 @@ impl Growing {
         ended.output = output;
         ended.error = error.cloned();
         ended.ended_at.get_or_insert_with(SystemTime::now);
-        let Place { tree, at } = self.open.remove(&run.address())?;
+        let Place { tree, at } = self.open.remove(run.info())?;
         if at > 0 {
             return None;
         }
         let tree = self.trees.remove(&tree)?;
         // Those whose ends were not heard.
         for run in &tree.runs {
-            self.open.remove(&run.info.address());
+            self.open.remove(&run.info);
         }
         Some(tree)
     }

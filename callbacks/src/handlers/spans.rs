@@ -81,16 +81,13 @@ macro_rules! span {
 /// ```
 #[derive(Default)]
 pub struct Spans {
-    /// By the addresses of runs: ids are the emitter's, who may use one twice.
-    open: Mutex<HashMap<usize, Open>>,
+    open: Mutex<HashMap<RunInfo, Open>>,
     content: bool,
 }
 
 /// The span of an open run. Behind an `Arc`, for to clone or drop a span calls the subscriber, which is not
 /// done under a lock.
 struct Open {
-    /// Keeps its address.
-    run: RunInfo,
     span: Arc<Span>,
     /// What runs in it is in this span: in its own, or if a filter did not want that, in the next one
     /// around.
@@ -133,19 +130,14 @@ impl Spans {
         } else {
             Some(span.clone())
         };
-        let run = run.info().clone();
-        let open = Open { run, span, around };
-        lock(&self.open).insert(open.run.address(), open);
+        lock(&self.open).insert(run.info().clone(), Open { span, around });
     }
 
     /// The span around a run. The handler may not have heard of all runs around it.
     fn around(&self, run: &RunInfo) -> Option<Arc<Span>> {
         let open = lock(&self.open);
         let mut around = successors(run.parent(), |run| run.parent());
-        around
-            .find_map(|run| open.get(&run.address()))?
-            .around
-            .clone()
+        around.find_map(|run| open.get(run))?.around.clone()
     }
 
     fn show(&self, span: &Span, field: &str, content: impl FnOnce() -> Value) {
@@ -155,7 +147,7 @@ impl Spans {
     }
 
     fn close(&self, run: &Run<'_>) -> Option<Arc<Span>> {
-        let closed = lock(&self.open).remove(&run.info().address());
+        let closed = lock(&self.open).remove(run.info());
         closed.map(|open| open.span)
     }
 

@@ -23,12 +23,12 @@ const KEPT: usize = 64;
 pub(crate) struct Replaying {
     /// What runs get that have no run around them; the others get what is inherited of it.
     registry: Arc<Registry>,
-    /// By the address of the outermost run.
-    trees: HashMap<usize, (RunInfo, Arc<Tree>)>,
+    /// By the outermost run.
+    trees: HashMap<RunInfo, Arc<Tree>>,
     /// How many trees there may be before those are looked for that nothing more comes of.
     enough: usize,
-    /// By address, with how many runs had started before.
-    open: HashMap<usize, (u64, Arc<Node>)>,
+    /// With how many runs had started before.
+    open: HashMap<RunInfo, (u64, Arc<Node>)>,
     started: u64,
     /// Whether whoever replays waits with a thread.
     blocking: bool,
@@ -52,16 +52,16 @@ impl Replaying {
         let tree = self.tree(&info);
         tree.sequencer.skip_to(record.seq());
         if ends && info.parent().is_none() {
-            self.trees.remove(&info.address());
+            self.trees.remove(&info);
         }
         let event = record.into_owned();
         if let Some(family) = Family::of_start(&event) {
-            if let Some((_, node)) = self.open.remove(&info.address()) {
+            if let Some((_, node)) = self.open.remove(&info) {
                 let error = node.error(unended("the run starts again before it ends"));
                 close(node, error).await?;
             }
             self.start(&tree, info, family, event).await
-        } else if ends && let Some((_, node)) = self.open.remove(&info.address()) {
+        } else if ends && let Some((_, node)) = self.open.remove(&info) {
             close(node, Some(Arc::unwrap_or_clone(event))).await
         } else {
             self.emit(&tree, &info, event, ends).await
@@ -77,12 +77,12 @@ impl Replaying {
     ) -> Result<(), EmitError> {
         // One whose start is not in the recording opens and closes nothing.
         let mut around = successors(info.parent(), |run| run.parent());
-        let parent = around.find_map(|run| self.open.get(&run.address()));
+        let parent = around.find_map(|run| self.open.get(run));
         let parent = parent.map(|(_, node)| &**node);
-        let (registry, address) = (self.registry_of(&info).clone(), info.address());
-        let node = tree.open(parent, registry, family, info, |_| {});
+        let registry = self.registry_of(&info).clone();
+        let node = tree.open(parent, registry, family, info.clone(), |_| {});
         let node = node.map_err(|_| EmitError::RunClosed)?;
-        self.open.insert(address, (self.started, node.clone()));
+        self.open.insert(info, (self.started, node.clone()));
         self.started += 1;
         let view = Events::view(&event);
         let started = deliver_start(Begins(node), &view, Some(event.clone()));
@@ -103,7 +103,7 @@ impl Replaying {
         let Some(route) = registry.route::<Events>(Events::index(&view)) else {
             return Ok(());
         };
-        let place = match self.open.get(&info.address()) {
+        let place = match self.open.get(info) {
             Some((_, node)) => node.place(),
             None => Place {
                 registry,
@@ -127,7 +127,7 @@ impl Replaying {
     pub(crate) async fn close(&mut self, why: &str) -> Vec<RunInfo> {
         let open: Vec<_> = self.newest_first().map(|node| node.info.clone()).collect();
         for info in &open {
-            if let Some((_, node)) = self.open.remove(&info.address()) {
+            if let Some((_, node)) = self.open.remove(info) {
                 let error = node.error(unended(why));
                 // It is closed by now, if a run around it has closed with it.
                 let _ = close(node, error).await;
@@ -152,16 +152,15 @@ impl Replaying {
 
     fn tree(&mut self, run: &RunInfo) -> Arc<Tree> {
         let root = run.root();
-        if let Some((_, tree)) = self.trees.get(&root.address()) {
+        if let Some(tree) = self.trees.get(root) {
             return tree.clone();
         }
         if self.trees.len() >= self.enough {
-            self.trees.retain(|_, (root, _)| !root.is_forgotten());
+            self.trees.retain(|root, _| !root.is_forgotten());
             self.enough = KEPT.max(2 * self.trees.len());
         }
         let tree = Tree::new();
-        self.trees
-            .insert(root.address(), (root.clone(), tree.clone()));
+        self.trees.insert(root.clone(), tree.clone());
         tree
     }
 }

@@ -11,12 +11,27 @@ const KEPT: usize = 64;
 /// The runs that were described, until they end.
 #[derive(Debug, Default)]
 pub(super) struct Described {
-    /// By address, which is theirs for as long as they are here; with what tells them from others of
-    /// the same id.
-    runs: HashMap<usize, (RunInfo, u64)>,
-    same_id: HashMap<RunId, Numbers>,
+    /// With what tells them from others of the same id.
+    runs: HashMap<RunInfo, u64>,
+    same_id: SameId,
     /// How many there may be before those are looked for whose end was not heard.
     enough: usize,
+}
+
+#[derive(Debug, Default)]
+struct SameId(HashMap<RunId, Numbers>);
+
+impl SameId {
+    fn take(&mut self, run: &RunInfo) -> u64 {
+        self.0.entry(run.id()).or_default().take()
+    }
+
+    fn give_back(&mut self, run: &RunInfo, nth: u64) {
+        let numbers = self.0.get_mut(&run.id());
+        if numbers.is_some_and(|numbers| numbers.give_back(nth)) {
+            self.0.remove(&run.id());
+        }
+    }
 }
 
 /// Numbers for runs of one id. It is the emitter's, so that several may have it; and outside of any run,
@@ -47,7 +62,7 @@ impl Numbers {
 impl Described {
     /// Which of the runs of its id this is, from 0, if it was described.
     pub(super) fn nth(&self, run: &RunInfo) -> Option<u64> {
-        self.runs.get(&run.address()).map(|(_, nth)| *nth)
+        self.runs.get(run).copied()
     }
 
     /// What has to be described before an event of the run: the runs around it, the outermost first,
@@ -62,29 +77,20 @@ impl Described {
     pub(super) fn add(&mut self, run: &RunInfo) {
         if self.runs.len() >= self.enough {
             // Those around the others are held by them, until the next time.
-            let gone = self.runs.values().filter(|(run, _)| run.is_forgotten());
-            let gone: Vec<_> = gone.map(|(run, _)| run.address()).collect();
-            for address in gone {
-                self.remove(address);
+            let gone = self.runs.extract_if(|run, _| run.is_forgotten());
+            for (run, nth) in gone {
+                self.same_id.give_back(&run, nth);
             }
             self.enough = KEPT.max(2 * self.runs.len());
         }
-        let nth = self.same_id.entry(run.id()).or_default().take();
-        self.runs.insert(run.address(), (run.clone(), nth));
+        let nth = self.same_id.take(run);
+        self.runs.insert(run.clone(), nth);
     }
 
     /// It is over, or was not described after all.
     pub(super) fn forget(&mut self, run: &RunInfo) {
-        self.remove(run.address());
-    }
-
-    fn remove(&mut self, address: usize) {
-        let Some((run, nth)) = self.runs.remove(&address) else {
-            return;
-        };
-        let numbers = self.same_id.get_mut(&run.id());
-        if numbers.is_some_and(|numbers| numbers.give_back(nth)) {
-            self.same_id.remove(&run.id());
+        if let Some(nth) = self.runs.remove(run) {
+            self.same_id.give_back(run, nth);
         }
     }
 }
@@ -145,7 +151,7 @@ mod tests {
         for run in &runs {
             described.forget(run);
         }
-        assert!(described.same_id.is_empty());
+        assert!(described.same_id.0.is_empty());
     }
 
     #[test]
@@ -157,7 +163,7 @@ mod tests {
             described.add(&run(id, None));
         }
         assert!(described.runs.len() <= KEPT);
-        assert_eq!(described.same_id.len(), described.runs.len());
+        assert_eq!(described.same_id.0.len(), described.runs.len());
         assert_eq!(described.nth(&open), Some(0));
     }
 }

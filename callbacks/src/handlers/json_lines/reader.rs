@@ -260,8 +260,7 @@ impl Runs {
 
 /// Whether both say the same of a run of one id.
 fn is_same(one: &RunInfo, other: &RunInfo) -> bool {
-    let parent = |run: &RunInfo| run.parent().map(RunInfo::address);
     (one.kind(), one.name(), one.started_at()) == (other.kind(), other.name(), other.started_at())
         && (one.tags(), one.metadata()) == (other.tags(), other.metadata())
-        && parent(one) == parent(other)
+        && one.parent() == other.parent()
 }

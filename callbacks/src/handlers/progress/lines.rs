@@ -19,18 +19,16 @@ pub(super) struct Lines {
     keep: bool,
     /// Whether a thread turns the spinners.
     pub(super) is_animated: bool,
-    /// By the address of the outermost run.
-    trees: HashMap<usize, Tree>,
-    /// Where the open runs are, by their addresses: ids are the emitter's, who may use one twice.
-    open: HashMap<usize, Place>,
+    /// By the outermost run.
+    trees: HashMap<RunInfo, Tree>,
+    /// Where the open runs are.
+    open: HashMap<RunInfo, Place>,
     /// How many runs were heard to start.
     started: u64,
 }
 
 struct Place {
-    /// Keeps its address, and those around it.
-    run: RunInfo,
-    tree: usize,
+    tree: RunInfo,
     number: u64,
     is_model: bool,
 }
@@ -79,20 +77,19 @@ impl Lines {
 
     pub(super) fn start(&mut self, run: &Run<'_>, is_model: bool) {
         self.started += 1;
-        let (run, number, name) = (run.info().clone(), self.started, one_line(run.name()));
-        let (address, around) = (run.address(), self.around(&run));
-        let tree = around.unwrap_or(address);
+        let (run, number, name) = (run.info(), self.started, one_line(run.name()));
+        let around = self.around(run);
+        let tree = around.as_ref().unwrap_or(run).clone();
         let place = Place {
-            run,
-            tree,
+            tree: tree.clone(),
             number,
             is_model,
         };
-        self.open.insert(address, place);
+        self.open.insert(run.clone(), place);
         if around.is_none() {
             let line = self.screen.add(ProgressBar::new_spinner());
             line.set_style(style());
-            self.trees.insert(tree, Tree::new(line, name));
+            self.trees.insert(tree.clone(), Tree::new(line, name));
         } else if let Some(tree) = self.trees.get_mut(&tree) {
             tree.inside.insert(number, name);
         }
@@ -103,14 +100,14 @@ impl Lines {
     }
 
     /// The tree of the nearest run around it that was heard of.
-    fn around(&self, run: &RunInfo) -> Option<usize> {
+    fn around(&self, run: &RunInfo) -> Option<RunInfo> {
         let mut around = successors(run.parent(), |run| run.parent());
-        let place = around.find_map(|run| self.open.get(&run.address()));
-        place.map(|place| place.tree)
+        let place = around.find_map(|run| self.open.get(run));
+        place.map(|place| place.tree.clone())
     }
 
     pub(super) fn token(&mut self, run: &Run<'_>) {
-        let place = self.open.get(&run.info().address());
+        let place = self.open.get(run.info());
         if let Some(tree) = place.and_then(|place| self.trees.get_mut(&place.tree)) {
             tree.pace.token();
             tree.show();
@@ -118,10 +115,10 @@ impl Lines {
     }
 
     pub(super) fn end(&mut self, run: &Run<'_>, error: Option<&RunError>) {
-        let Some(place) = self.open.remove(&run.info().address()) else {
+        let Some(place) = self.open.remove(run.info()) else {
             return;
         };
-        if place.tree == place.run.address() {
+        if place.tree == *run.info() {
             if let Some(tree) = self.trees.remove(&place.tree) {
                 self.finish(&tree, error);
             }
