@@ -24,7 +24,7 @@ use opentelemetry_sdk::logs::SdkLoggerProvider;
 use opentelemetry_sdk::metrics::{PeriodicReader, SdkMeterProvider};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use receiver::{Received, Receiver};
-use serde_json::json;
+use serde_json::{Value, json};
 
 static WHO: Serialized = Serialized::new("planner");
 
@@ -186,10 +186,15 @@ async fn export(to: SocketAddr) {
     loggers.shutdown().unwrap();
 }
 
-/// A value with its type on the wire, JSON as it is.
+/// A value with its type on the wire; JSON as it is, but in order.
 fn shown(value: &AnyValue) -> String {
     match value.value.as_ref().expect("a value") {
-        Wire::StringValue(text) if text.starts_with('[') => text.clone(),
+        Wire::StringValue(text) if text.starts_with('[') => {
+            let mut json: Value = serde_json::from_str(text).expect("it is JSON");
+            // Whether they are in order is up to a feature that anybody may ask for.
+            json.sort_all_objects();
+            json.to_string()
+        }
         Wire::StringValue(text) => format!("string {text}"),
         Wire::BoolValue(value) => format!("bool {value}"),
         Wire::IntValue(value) => format!("int {value}"),
