@@ -7,17 +7,13 @@
 //! SEED=42 cargo test -p callbacks-tests --test schedules             # one, again and again
 //! ```
 
-mod guard;
-mod hears;
-mod history;
-mod plan;
-mod play;
-mod rules;
+mod schedule;
 
 use std::env;
 use std::thread;
 
-use plan::Plan;
+use schedule::plan::Plan;
+use schedule::{play, rules};
 
 const SCHEDULES: u64 = 3_000;
 
@@ -26,7 +22,7 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 /// Plays a plan. How its parts overlap is up to the machine, so the same seed may find something or not.
-fn play(seed: u64) -> Result<(), String> {
+fn try_one(seed: u64) -> Result<(), String> {
     let says = SaysSeed(seed);
     let played = play::play(Plan::of(seed));
     drop(says);
@@ -58,7 +54,7 @@ impl Drop for SaysSeed {
 
 fn play_all(seeds: impl Iterator<Item = u64>) {
     for seed in seeds {
-        if let Err(broken) = play(seed) {
+        if let Err(broken) = try_one(seed) {
             panic!("{broken}");
         }
     }

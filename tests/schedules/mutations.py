@@ -53,6 +53,23 @@ MUTATIONS = [
      "!self.sequencer.deferred.is_pending()"),
     ("what is over is forgotten",
      "runs/tree.rs", "node.forget();", ""),
+    ("a handler has one lane, whichever sets it hears",
+     "delivery/dispatcher.rs", "let id = Arc::as_ptr(&delivery).addr();",
+     "let id = Arc::as_ptr(&delivery).addr() + S::METHODS.len();"),
+    ("handlers are asked in the order of registration",
+     "delivery/dispatcher.rs", "entries.flat_map(move |entry| entry.sorts(event)",
+     "entries.rev().flat_map(move |entry| entry.sorts(event)"),
+    ("who cannot say stops",
+     "delivery/asking.rs", "error => E::Reply::stop(&reason(error)),", "_ => continue,"),
+    ("who is asked is done with what is queued",
+     "delivery/asking.rs", "passes.then(|| place.sequencer.queued(self)).flatten()",
+     "passes.then(|| place.sequencer.queued(self)).flatten().filter(|_| false)"),
+    ("what is rewritten is what the next is asked about",
+     "delivery/asking.rs", "let view = now.as_ref().map_or(given, E::Set::view);",
+     "let view = given;"),
+    ("an answer that is not honoured is a stop",
+     "runs/asked.rs", 'Err(stop(self.core, reason.to_owned()).await)',
+     "{ let _ = reason; Ok(self.core) }"),
 ]
 
 

@@ -4,27 +4,18 @@
 //! SOAK=600 cargo test -p callbacks-tests --test soak -- --nocapture    # so many seconds
 //! ```
 
-#[path = "../schedules/guard.rs"]
-mod guard;
-#[path = "../schedules/hears.rs"]
-mod hears;
-#[path = "../schedules/history.rs"]
-mod history;
-#[path = "../schedules/plan.rs"]
-mod plan;
-#[path = "../schedules/play.rs"]
-mod play;
-#[path = "../schedules/rules.rs"]
-mod rules;
+#[path = "../schedules/schedule/mod.rs"]
+mod schedule;
 
 use std::env;
 use std::fs;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use history::Entry;
 use peak_alloc::PeakAlloc;
-use plan::Plan;
+use schedule::history::Entry;
+use schedule::plan::Plan;
+use schedule::{play, rules};
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;

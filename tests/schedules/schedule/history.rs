@@ -4,6 +4,8 @@ use std::sync::{Mutex, PoisonError};
 
 use callbacks::RunId;
 
+use super::plan::Verdict;
+
 /// Stands in the payload of what is emitted, so that handlers can be held against emitters.
 pub(crate) type Emission = u64;
 
@@ -17,6 +19,10 @@ pub(crate) enum Entry {
         /// The call that it is emitted in.
         within: Option<u64>,
     },
+    /// It is a start that honours what handlers decide.
+    Asks { emission: Emission },
+    /// A handler answered for the run: there is no guard.
+    Answered { emission: Emission },
     Returned {
         emission: Emission,
         result: Returned,
@@ -36,12 +42,16 @@ pub(crate) enum Returned {
     Ok,
     /// By the handler of this number.
     Raised(usize),
+    /// By a handler that was asked.
+    Stopped,
     Closed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Left {
     Well,
+    /// Of one that was asked.
+    Answered(Verdict),
     Failed,
     /// It was dropped at an await.
     Cut,
@@ -53,6 +63,8 @@ pub(crate) struct Call {
     pub(crate) handler: usize,
     /// `None` of ends that nobody emitted.
     pub(crate) emission: Option<Emission>,
+    /// Who rewrote what it shows, one after another.
+    pub(crate) rewritten_by: Vec<usize>,
     pub(crate) what: What,
     pub(crate) method: &'static str,
     pub(crate) run: RunId,
@@ -66,6 +78,8 @@ pub(crate) struct Call {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum What {
+    /// May this start?
+    Question,
     Start,
     Other,
     Terminal,

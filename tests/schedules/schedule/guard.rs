@@ -1,14 +1,22 @@
 //! A guard of any kind of run, of async or of plain calls.
 
-use callbacks::Chain;
 use callbacks::{
-    Blocking, Callbacks, ChainRun, Document, EmitError, Llm, LlmResult, LlmRun, Retriever,
-    RetrieverRun, RunError, RunGuard, Tool, ToolRun,
+    Asked, Blocking, Callbacks, Chain, ChainRun, Document, EmitError, Llm, LlmResult, LlmRun,
+    Retriever, RetrieverRun, RunError, RunGuard, Tool, ToolRun,
 };
 use serde_json::json;
+use shop::deep::sales::Sold;
 
-use crate::history::Emission;
-use crate::plan::Kind;
+use super::history::Emission;
+use super::plan::Kind;
+
+/// How a run is started.
+#[derive(Clone, Copy)]
+pub(crate) struct How {
+    pub(crate) blocks: bool,
+    /// Honours what handlers decide.
+    pub(crate) asks: bool,
+}
 
 pub(crate) enum Guard {
     Llm(LlmRun),
@@ -22,33 +30,49 @@ pub(crate) enum Guard {
 }
 
 impl Guard {
-    /// Its payload names the emission.
+    /// Its payload names the emission. `None` if a handler answered for it, where the framework asks.
     pub(crate) async fn start(
         callbacks: &Callbacks,
         kind: Kind,
-        is_blocking: bool,
+        how: How,
         emission: Emission,
-    ) -> Result<Self, EmitError> {
-        let text = emission.to_string();
+    ) -> Result<Option<Self>, EmitError> {
+        let text = &*emission.to_string();
         let prompts = || vec![emission.to_string()];
         let inputs = || json!(emission);
-        if is_blocking {
+        if how.blocks {
             let callbacks = callbacks.blocking();
-            return Ok(match kind {
+            return Ok(Some(match kind {
+                Kind::Llm if how.asks => match callbacks.llm_start(None, prompts).ask().start()? {
+                    Asked::Go(run) => Self::BlockingLlm(run.into_run()),
+                    Asked::Answered(_) => return Ok(None),
+                },
+                Kind::Tool if how.asks => match callbacks.tool_start(None, text).ask().start()? {
+                    Asked::Go(run) => Self::BlockingTool(run.into_run()),
+                    Asked::Answered(_) => return Ok(None),
+                },
                 Kind::Llm => Self::BlockingLlm(callbacks.llm_start(None, prompts).start()?),
                 Kind::Chain => Self::BlockingChain(callbacks.chain_start(None, inputs).start()?),
-                Kind::Tool => Self::BlockingTool(callbacks.tool_start(None, &text).start()?),
+                Kind::Tool => Self::BlockingTool(callbacks.tool_start(None, text).start()?),
                 Kind::Retriever => {
-                    Self::BlockingRetriever(callbacks.retriever_start(None, &text).start()?)
+                    Self::BlockingRetriever(callbacks.retriever_start(None, text).start()?)
                 }
-            });
+            }));
         }
-        Ok(match kind {
+        Ok(Some(match kind {
+            Kind::Llm if how.asks => match callbacks.llm_start(None, prompts).ask().await? {
+                Asked::Go(run) => Self::Llm(run.into_run()),
+                Asked::Answered(_) => return Ok(None),
+            },
+            Kind::Tool if how.asks => match callbacks.tool_start(None, text).ask().await? {
+                Asked::Go(run) => Self::Tool(run.into_run()),
+                Asked::Answered(_) => return Ok(None),
+            },
             Kind::Llm => Self::Llm(callbacks.llm_start(None, prompts).await?),
             Kind::Chain => Self::Chain(callbacks.chain_start(None, inputs).await?),
-            Kind::Tool => Self::Tool(callbacks.tool_start(None, &text).await?),
-            Kind::Retriever => Self::Retriever(callbacks.retriever_start(None, &text).await?),
-        })
+            Kind::Tool => Self::Tool(callbacks.tool_start(None, text).await?),
+            Kind::Retriever => Self::Retriever(callbacks.retriever_start(None, text).await?),
+        }))
     }
 
     pub(crate) fn callbacks(&self) -> Callbacks {
@@ -75,6 +99,26 @@ impl Guard {
             Self::BlockingChain(run) => run.custom_event("planned", || json!(emission)),
             Self::BlockingTool(run) => run.text(text),
             Self::BlockingRetriever(run) => run.text(text),
+        }
+    }
+
+    /// Emits an event of another set.
+    pub(crate) async fn sell(&self, emission: Emission) -> Result<(), EmitError> {
+        let sold = Sold {
+            item: &emission.to_string(),
+            count: 1,
+            order: None,
+            orders: &[],
+        };
+        match self {
+            Self::Llm(run) => run.emit(sold).await,
+            Self::Chain(run) => run.emit(sold).await,
+            Self::Tool(run) => run.emit(sold).await,
+            Self::Retriever(run) => run.emit(sold).await,
+            Self::BlockingLlm(run) => run.emit(sold),
+            Self::BlockingChain(run) => run.emit(sold),
+            Self::BlockingTool(run) => run.emit(sold),
+            Self::BlockingRetriever(run) => run.emit(sold),
         }
     }
 

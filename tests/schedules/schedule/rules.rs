@@ -1,13 +1,15 @@
 //! The rules of delivery, held against what happened. Nothing here knows how they are kept.
 
+mod asking;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Debug;
 
 use callbacks::RunId;
 
-use crate::history::{Call, Emission, Entry, Left, Returned, What};
-use crate::plan::{HandlerPlan, Plan, Surroundings, Wants, Way};
-use crate::play::Played;
+use super::history::{Call, Emission, Entry, Left, Returned, What};
+use super::plan::{HandlerPlan, Plan, Wants, Way};
+use super::play::Played;
 
 /// All that was broken, in words.
 pub(crate) fn broken(plan: &Plan, played: &Played) -> Vec<String> {
@@ -22,6 +24,8 @@ pub(crate) fn broken(plan: &Plan, played: &Played) -> Vec<String> {
     checks.emissions_wait_for_handlers();
     checks.emissions_reach_handlers(&played.dropped);
     checks.errors_are_raised();
+    checks.questions_are_asked_in_order();
+    checks.decisions_are_honoured();
     checks.threads_are_right();
     checks.nothing_comes_after_the_drains();
     checks.broken
@@ -45,6 +49,8 @@ struct Called {
 struct Emitted {
     scope: Vec<usize>,
     within: Option<u64>,
+    asks: bool,
+    is_answered: bool,
     began: usize,
     returned: Option<(usize, Returned)>,
     is_dropped: bool,
@@ -52,8 +58,15 @@ struct Emitted {
 
 impl<'p> Checks<'p> {
     fn of(plan: &'p Plan, played: &'p Played) -> Self {
+        type Emissions = BTreeMap<Emission, Emitted>;
+
+        fn of(emissions: &mut Emissions, emission: Emission) -> &mut Emitted {
+            let emitted = emissions.get_mut(&emission);
+            emitted.expect("an emission begins before anything else comes of it")
+        }
+
         let (mut calls, mut at_call) = (Vec::new(), HashMap::new());
-        let mut emissions = BTreeMap::new();
+        let mut emissions = Emissions::new();
         for (at, entry) in played.history.iter().enumerate() {
             match entry {
                 Entry::Began {
@@ -64,22 +77,20 @@ impl<'p> Checks<'p> {
                     let emitted = Emitted {
                         scope: scope.clone(),
                         within: *within,
+                        asks: false,
+                        is_answered: false,
                         began: at,
                         returned: None,
                         is_dropped: false,
                     };
                     emissions.insert(*emission, emitted);
                 }
+                Entry::Asks { emission } => of(&mut emissions, *emission).asks = true,
+                Entry::Answered { emission } => of(&mut emissions, *emission).is_answered = true,
                 Entry::Returned { emission, result } => {
-                    if let Some(emitted) = emissions.get_mut(emission) {
-                        emitted.returned = Some((at, result.clone()));
-                    }
+                    of(&mut emissions, *emission).returned = Some((at, result.clone()));
                 }
-                Entry::Dropped { emission } => {
-                    if let Some(emitted) = emissions.get_mut(emission) {
-                        emitted.is_dropped = true;
-                    }
-                }
+                Entry::Dropped { emission } => of(&mut emissions, *emission).is_dropped = true,
                 Entry::Settled => {}
                 Entry::Entered(call) => {
                     at_call.insert(call.number, calls.len());
@@ -109,14 +120,28 @@ impl<'p> Checks<'p> {
         &self.plan.handlers[number]
     }
 
-    /// Of one emission, by whom it was heard.
-    fn of_emission(&self) -> HashMap<Emission, Vec<&Called>> {
+    /// Of one emission, all calls, with those of its questions.
+    fn all_of_emission(&self) -> HashMap<Emission, Vec<&Called>> {
         let mut of_emission: HashMap<_, Vec<_>> = HashMap::new();
         for called in &self.calls {
             if let Some(emission) = called.call.emission {
                 of_emission.entry(emission).or_default().push(called);
             }
         }
+        of_emission
+    }
+
+    /// Of one emission, by whom it was heard.
+    fn of_emission(&self) -> HashMap<Emission, Vec<&Called>> {
+        self.of_emission_by(|what| what != What::Question)
+    }
+
+    fn of_emission_by(&self, of: impl Fn(What) -> bool) -> HashMap<Emission, Vec<&Called>> {
+        let mut of_emission = self.all_of_emission();
+        of_emission.retain(|_, calls| {
+            calls.retain(|called| of(called.call.what));
+            !calls.is_empty()
+        });
         of_emission
     }
 
@@ -143,8 +168,10 @@ impl<'p> Checks<'p> {
         let mut broken = Vec::new();
         for Called { call, .. } in &self.calls {
             let first = of_number.entry((call.root, call.seq)).or_insert(call);
-            let same = (first.run, first.method, first.emission);
-            if same != (call.run, call.method, call.emission) {
+            // Each who is asked is asked by a number of its own.
+            let who = |call: &Call| (call.what == What::Question).then_some(call.handler);
+            let same = |call: &Call| (call.run, call.method, call.emission, who(call));
+            if same(first) != same(call) {
                 broken.push((first.clone().clone(), call.clone()));
             }
         }
@@ -165,7 +192,9 @@ impl<'p> Checks<'p> {
             let call = &called.call;
             let key = (call.handler, call.run, call.what, call.emission);
             !seen.insert(match call.what {
-                What::Start | What::Terminal => (call.handler, call.run, Some(call.what), None),
+                What::Question | What::Start | What::Terminal => {
+                    (call.handler, call.run, Some(call.what), None)
+                }
                 What::Other => (key.0, key.1, None, key.3),
             })
         };
@@ -235,10 +264,12 @@ impl<'p> Checks<'p> {
         for Called { call, .. } in &self.calls {
             let parent = call.parent.filter(|_| call.what != What::Other);
             for around in [Some(call.run), parent].into_iter().flatten() {
-                let itself = around == call.run;
-                let early = number(&starts, &around).is_some_and(|start| call.seq < start);
+                let before = |start| call.seq < start;
+                let early = number(&starts, &around).is_some_and(before);
                 let late = number(&ends, &around).is_some_and(|end| call.seq > end);
-                if early && !(itself && call.what == What::Start) || late {
+                // Its questions come before it.
+                let is_early = around == call.run && call.what == What::Question;
+                if early != is_early && number(&starts, &around).is_some() || late {
                     broken.push(call.clone());
                 }
             }
@@ -257,8 +288,13 @@ impl<'p> Checks<'p> {
         let mut broken = Vec::new();
         for called in &self.calls {
             let call = &called.call;
-            let tree = match self.handler(call.handler).way {
+            let handler = self.handler(call.handler);
+            let tree = match handler.way {
                 Way::Inline | Way::Async => continue,
+                // Is asked where it is waited for, which is not in its queue.
+                Way::Background { .. } if handler.is_async() && call.what == What::Question => {
+                    continue;
+                }
                 Way::Exclusive => None,
                 Way::Lane | Way::Background { .. } => Some(call.root),
             };
@@ -278,7 +314,7 @@ impl<'p> Checks<'p> {
 
     /// What had returned before something else began is before it, for everybody.
     fn emissions_are_in_order(&mut self) {
-        let of_emission = self.of_emission();
+        let of_emission = self.all_of_emission();
         let mut broken = Vec::new();
         for (first, firsts) in &of_emission {
             let Some(over) = self.over(*first) else {
@@ -290,15 +326,19 @@ impl<'p> Checks<'p> {
                     continue;
                 }
                 for one in firsts {
-                    let other = seconds
-                        .iter()
-                        .find(|it| it.call.handler == one.call.handler);
-                    if other.is_some_and(|other| other.entered < one.entered) {
-                        broken.push((one.call.clone(), other.map(|it| it.call.clone())));
-                    }
-                }
-                if firsts[0].call.seq > seconds[0].call.seq {
-                    broken.push((firsts[0].call.clone(), Some(seconds[0].call.clone())));
+                    // Who is asked is done with what is queued.
+                    let done = |what| match (what, one.left) {
+                        (What::Question, Some((left, _))) => left,
+                        (What::Question, None) => usize::MAX,
+                        _ => one.entered,
+                    };
+                    let is_wrong = |other: &&&Called| {
+                        let same = other.call.handler == one.call.handler;
+                        let overtakes = other.entered < done(other.call.what);
+                        same && overtakes || other.call.seq < one.call.seq
+                    };
+                    let other = seconds.iter().find(is_wrong);
+                    broken.extend(other.map(|other| (one.call.clone(), other.call.clone())));
                 }
             }
         }
@@ -350,8 +390,10 @@ impl<'p> Checks<'p> {
                 continue;
             };
             let emitted = &self.emissions[&emission];
-            let queued = matches!(self.handler(call.handler).way, Way::Background { .. });
-            if emitted.within.is_some() || queued {
+            let handler = self.handler(call.handler);
+            // Questions are waited for in any case.
+            let is_queued = handler.is_queued() && call.what != What::Question;
+            if emitted.within.is_some() || is_queued || handler.may_be_late() {
                 continue;
             }
             let Some((returned, _)) = emitted.returned else {
@@ -376,7 +418,8 @@ impl<'p> Checks<'p> {
                 .map(Vec::as_slice)
                 .unwrap_or_default();
             let closed = matches!(emitted.returned, Some((_, Returned::Closed)));
-            if closed && !calls.is_empty() {
+            // What a handler answers for starts, and is closed then.
+            if closed && !calls.is_empty() && !self.is_answered(*emission) {
                 broken.push(format!(
                     "{emission} was refused, and is heard: {:?}",
                     calls[0].call
@@ -394,7 +437,7 @@ impl<'p> Checks<'p> {
             for number in &emitted.scope {
                 let handler = self.handler(*number);
                 let heard = calls.iter().any(|it| it.call.handler == *number);
-                if heard == wants(handler.wants, call) {
+                if heard == wants(handler, call) {
                     continue;
                 }
                 let drops = matches!(handler.way, Way::Background { drops: true, .. });
@@ -445,16 +488,17 @@ impl<'p> Checks<'p> {
                 .unwrap_or_default();
             let raises = |number: &&usize| {
                 let handler = self.handler(**number);
-                let awaited = !matches!(handler.way, Way::Background { .. });
+                let awaited = !handler.is_queued();
                 let mut calls = calls.iter().filter(|it| it.call.handler == **number);
                 let fails = |it: &&Called| it.left.is_none_or(|(_, how)| how != Left::Well);
                 handler.raises && awaited && calls.any(fails)
             };
+            let late = |number: &usize| self.handler(*number).may_be_late();
             let expected = match emitted.scope.iter().find(raises) {
-                _ if emitted.within.is_some() => continue,
+                _ if emitted.within.is_some() || emitted.scope.iter().any(late) => continue,
                 _ if *result == Returned::Closed => continue,
                 Some(number) => Returned::Raised(*number),
-                None => Returned::Ok,
+                None => self.decided(*emission),
             };
             if *result != expected {
                 broken.push(format!("{emission}: {result:?}, not {expected:?}"));
@@ -476,8 +520,8 @@ impl<'p> Checks<'p> {
                 } => true,
                 Way::Inline | Way::Async | Way::Background { is_async: true, .. } => false,
             };
-            let plain = self.plan.surroundings == Surroundings::Blocking;
-            if call.is_nested || away && !plain && !call.on_a_worker {
+            // A thread that waits calls plain methods itself.
+            if call.is_nested || away && !self.plan.blocks && !call.on_a_worker {
                 broken.push(call.clone());
             }
         }
@@ -505,8 +549,11 @@ impl<'p> Checks<'p> {
     }
 }
 
-fn wants(wants: Wants, call: &Call) -> bool {
-    match wants {
+fn wants(handler: &HandlerPlan, call: &Call) -> bool {
+    if call.method == "on_sold" {
+        return handler.hears_sales;
+    }
+    match handler.wants {
         Wants::All => true,
         Wants::NoTools => !call.method.starts_with("on_tool"),
         Wants::NoModels => !call.method.starts_with("on_llm"),

@@ -9,6 +9,8 @@ use fastrand::Rng;
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) surroundings: Surroundings,
+    /// Some trees grow by plain calls, or all.
+    pub(crate) blocks: bool,
     pub(crate) handlers: Vec<HandlerPlan>,
     /// Trees that grow at the same time.
     pub(crate) trees: Vec<Arc<Node>>,
@@ -22,20 +24,60 @@ pub(crate) enum Surroundings {
     Paused,
     MultiThread,
     NoRuntime,
-    /// Plain calls, for code that waits with its thread.
+    /// Plain calls, for code that waits with its thread: where there is no runtime, on that of a current-thread
+    /// runtime, and on a worker of another.
     Blocking,
+    BlockingInCurrentThread,
+    BlockingInMultiThread,
+}
+
+impl Surroundings {
+    /// Whether all trees grow by plain calls.
+    pub(crate) fn block(self) -> bool {
+        matches!(
+            self,
+            Self::Blocking | Self::BlockingInCurrentThread | Self::BlockingInMultiThread
+        )
+    }
 }
 
 #[derive(Clone, Debug)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each is drawn without the others"
+)]
 pub(crate) struct HandlerPlan {
     pub(crate) way: Way,
     pub(crate) wants: Wants,
     pub(crate) raises: bool,
     /// Hears of the outermost runs alone.
     pub(crate) is_local: bool,
+    /// Is asked before tools and models start.
+    pub(crate) answers: bool,
+    /// Hears of sales, too, which are another set of events.
+    pub(crate) hears_sales: bool,
     pub(crate) has_timeout: bool,
     /// How often of a hundred calls it is what.
     pub(crate) moods: [(Mood, u8); 5],
+}
+
+impl HandlerPlan {
+    /// Whether its methods are async.
+    pub(crate) fn is_async(&self) -> bool {
+        matches!(
+            self.way,
+            Way::Async | Way::Background { is_async: true, .. }
+        )
+    }
+
+    /// Whether an emission may give a call up that goes on, or has not begun.
+    pub(crate) fn may_be_late(&self) -> bool {
+        self.has_timeout && self.way != Way::Async
+    }
+
+    pub(crate) fn is_queued(&self) -> bool {
+        matches!(self.way, Way::Background { .. })
+    }
 }
 
 /// How a handler is called.
@@ -73,9 +115,20 @@ pub(crate) enum Mood {
     Stalls,
 }
 
+/// What a handler answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    GoesOn,
+    Rewrites,
+    Answers,
+    Stops,
+}
+
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,
+    /// The framework honours what handlers decide.
+    pub(crate) asks: bool,
     pub(crate) steps: Vec<Step>,
     pub(crate) end: End,
     /// Another handler, for what is inside.
@@ -99,13 +152,23 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) enum Step {
     Emit(Patience),
+    /// An event of another set.
+    Sells(Patience),
     Inside(Arc<Node>),
     AtOnce(Vec<Arc<Node>>),
-    /// In a task or thread of its own, that nobody waits for, and that may be aborted.
-    Apart(Arc<Node>, bool),
+    /// In a task or thread of its own, that nobody waits for.
+    Apart(Arc<Node>, Apart),
     /// Keeps its guard until the run around it is over.
     Late(Kind),
     Yields,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Apart {
+    Task,
+    Aborted,
+    /// By plain calls, in a thread that may block.
+    Blocking,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +184,10 @@ const DEEPEST: u32 = 4;
 
 impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
-        let mut draw = Draw(Rng::with_seed(seed));
+        let mut draw = Draw {
+            rng: Rng::with_seed(seed),
+            blocks_apart: false,
+        };
         let surroundings = draw.one_of(&[
             Surroundings::CurrentThread,
             Surroundings::CurrentThread,
@@ -130,35 +196,48 @@ impl Plan {
             Surroundings::MultiThread,
             Surroundings::NoRuntime,
             Surroundings::Blocking,
+            Surroundings::BlockingInCurrentThread,
+            Surroundings::BlockingInMultiThread,
         ]);
-        let handlers = (0..draw.0.usize(1..=5)).map(|_| draw.handler(surroundings));
+        // The timeouts of code that blocks are real time.
+        draw.blocks_apart = surroundings != Surroundings::Paused && draw.chance(30);
+        let handlers = (0..draw.rng.usize(1..=5)).map(|_| draw.handler(surroundings));
         let handlers: Vec<_> = handlers.collect();
-        let trees = (0..draw.0.usize(1..=3)).map(|_| draw.node(0, handlers.len()));
+        let blocks = surroundings.block() || draw.blocks_apart;
+        let trees = (0..draw.rng.usize(1..=3)).map(|_| draw.node(0, handlers.len()));
         Self {
             seed,
             surroundings,
+            blocks,
             trees: trees.collect(),
             handlers,
         }
     }
 }
 
-struct Draw(Rng);
+struct Draw {
+    rng: Rng,
+    /// What runs apart may do so by plain calls.
+    blocks_apart: bool,
+}
 
 impl Draw {
     fn one_of<T: Copy>(&mut self, all: &[T]) -> T {
-        all[self.0.usize(..all.len())]
+        all[self.rng.usize(..all.len())]
     }
 
     fn chance(&mut self, of_a_hundred: u8) -> bool {
-        self.0.u8(..100) < of_a_hundred
+        self.rng.u8(..100) < of_a_hundred
     }
 
     fn handler(&mut self, surroundings: Surroundings) -> HandlerPlan {
+        let is_async = self.rng.bool();
+        // Its task stands still while the runtime's own thread blocks: it makes no room, and answers nothing.
+        let stands_still = is_async && surroundings == Surroundings::BlockingInCurrentThread;
         let background = Way::Background {
-            is_async: self.0.bool(),
+            is_async,
             room: self.one_of(&[1, 2, 16]),
-            drops: self.0.bool(),
+            drops: self.rng.bool() || stands_still,
         };
         let way = self.one_of(&[
             Way::Inline,
@@ -171,14 +250,33 @@ impl Draw {
             background,
         ]);
         let is_async = matches!(way, Way::Async | Way::Background { is_async: true, .. });
-        let has_timeout = is_async && surroundings == Surroundings::Paused;
-        let mut often = |most: u8| if self.0.bool() { 0 } else { self.0.u8(..=most) };
+        let has_timeout = surroundings == Surroundings::Paused
+            && match way {
+                // A plain method that is called at once is over before a timeout is looked at.
+                Way::Inline => false,
+                Way::Lane | Way::Exclusive => self.chance(25),
+                Way::Async | Way::Background { .. } => true,
+            };
+        let mut often = |most: u8| {
+            if self.rng.bool() {
+                0
+            } else {
+                self.rng.u8(..=most)
+            }
+        };
         let moods = [
             (Mood::Slow, often(60)),
             (Mood::Fails, often(25)),
             (Mood::Panics, often(25)),
             (Mood::Emits, often(15)),
-            (Mood::Stalls, if has_timeout { often(10) } else { 0 }),
+            (
+                Mood::Stalls,
+                if has_timeout && is_async {
+                    often(10)
+                } else {
+                    0
+                },
+            ),
         ];
         HandlerPlan {
             way,
@@ -192,27 +290,30 @@ impl Draw {
             ]),
             raises: self.chance(15),
             is_local: self.chance(15),
+            answers: self.chance(30) && !(way == background && stands_still),
+            hears_sales: self.chance(40),
             has_timeout,
             moods,
         }
     }
 
     fn patience(&mut self) -> Patience {
-        self.chance(8).then(|| self.0.u8(..12))
+        self.chance(8).then(|| self.rng.u8(..12))
     }
 
     fn node(&mut self, depth: u32, handlers: usize) -> Arc<Node> {
-        let steps = self.0.u32(..=6 - depth);
+        let steps = self.rng.u32(..=6 - depth);
         Arc::new(Node {
             kind: self.kind(),
+            asks: self.rng.bool(),
             steps: (0..steps).map(|_| self.step(depth, handlers)).collect(),
-            end: match self.0.u8(..100) {
+            end: match self.rng.u8(..100) {
                 0..60 => End::Ok(self.patience()),
                 60..80 => End::Error(self.patience()),
                 80..95 => End::Dropped,
                 _ => End::Panics,
             },
-            adds: self.chance(10).then(|| self.0.usize(..handlers)),
+            adds: self.chance(10).then(|| self.rng.usize(..handlers)),
             start: self.patience(),
             all: self.patience().map(|polls| polls.saturating_mul(4)),
         })
@@ -224,14 +325,22 @@ impl Draw {
 
     fn step(&mut self, depth: u32, handlers: usize) -> Step {
         let inside = |draw: &mut Self| draw.node(depth + 1, handlers);
-        match self.0.u8(..100) {
+        match self.rng.u8(..100) {
             60..75 if depth < DEEPEST => Step::Inside(inside(self)),
             75..83 if depth < DEEPEST => {
-                Step::AtOnce((0..self.0.usize(2..=3)).map(|_| inside(self)).collect())
+                Step::AtOnce((0..self.rng.usize(2..=3)).map(|_| inside(self)).collect())
             }
-            83..88 if depth < DEEPEST => Step::Apart(inside(self), self.0.bool()),
+            83..88 if depth < DEEPEST => {
+                let apart = if self.blocks_apart {
+                    Apart::Blocking
+                } else {
+                    self.one_of(&[Apart::Task, Apart::Aborted])
+                };
+                Step::Apart(inside(self), apart)
+            }
             88..93 => Step::Late(self.kind()),
             93..100 => Step::Yields,
+            45..60 => Step::Sells(self.patience()),
             _ => Step::Emit(self.patience()),
         }
     }
