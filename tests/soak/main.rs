@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use peak_alloc::PeakAlloc;
 use schedule::history::Entry;
 use schedule::plan::Plan;
+use schedule::watchdog::Watchdog;
 use schedule::{play, rules};
 
 #[global_allocator]
@@ -38,12 +39,13 @@ struct Left {
 
 /// Plays so many schedules, and counts calls. The rules are held against some.
 fn play_all(seeds: impl Iterator<Item = u64>) -> u64 {
-    let mut calls = 0;
+    let (mut calls, watchdog) = (0, Watchdog::new());
     for seed in seeds {
+        watchdog.plays(seed);
         let played = play::play(Plan::of(seed));
         let entered = played.history.iter();
         calls += entered
-            .filter(|entry| matches!(entry, Entry::Entered(_)))
+            .filter(|entry| matches!(***entry, Entry::Entered(_)))
             .count() as u64;
         let broken = rules::broken(&Plan::of(seed), &played);
         assert!(broken.is_empty(), "SEED={seed} {broken:#?}");

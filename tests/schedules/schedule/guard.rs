@@ -2,7 +2,7 @@
 
 use callbacks::{
     Asked, Blocking, Callbacks, Chain, ChainRun, Document, EmitError, Llm, LlmResult, LlmRun,
-    Retriever, RetrieverRun, RunError, RunGuard, Tool, ToolRun,
+    Retriever, RetrieverRun, RunError, RunGuard, RunId, Tool, ToolRun,
 };
 use serde_json::json;
 use shop::deep::sales::Sold;
@@ -13,6 +13,7 @@ use super::plan::Kind;
 /// How a run is started.
 #[derive(Clone, Copy)]
 pub(crate) struct How {
+    pub(crate) id: RunId,
     pub(crate) blocks: bool,
     /// Honours what handlers decide.
     pub(crate) asks: bool,
@@ -37,41 +38,48 @@ impl Guard {
         how: How,
         emission: Emission,
     ) -> Result<Option<Self>, EmitError> {
+        let id = how.id;
         let text = &*emission.to_string();
         let prompts = || vec![emission.to_string()];
         let inputs = || json!(emission);
         if how.blocks {
             let callbacks = callbacks.blocking();
             return Ok(Some(match kind {
-                Kind::Llm if how.asks => match callbacks.llm_start(None, prompts).ask().start()? {
-                    Asked::Go(run) => Self::BlockingLlm(run.into_run()),
-                    Asked::Answered(_) => return Ok(None),
-                },
-                Kind::Tool if how.asks => match callbacks.tool_start(None, text).ask().start()? {
-                    Asked::Go(run) => Self::BlockingTool(run.into_run()),
-                    Asked::Answered(_) => return Ok(None),
-                },
-                Kind::Llm => Self::BlockingLlm(callbacks.llm_start(None, prompts).start()?),
-                Kind::Chain => Self::BlockingChain(callbacks.chain_start(None, inputs).start()?),
-                Kind::Tool => Self::BlockingTool(callbacks.tool_start(None, text).start()?),
+                Kind::Llm if how.asks => {
+                    match callbacks.llm_start(None, prompts).id(id).ask().start()? {
+                        Asked::Go(run) => Self::BlockingLlm(run.into_run()),
+                        Asked::Answered(_) => return Ok(None),
+                    }
+                }
+                Kind::Tool if how.asks => {
+                    match callbacks.tool_start(None, text).id(id).ask().start()? {
+                        Asked::Go(run) => Self::BlockingTool(run.into_run()),
+                        Asked::Answered(_) => return Ok(None),
+                    }
+                }
+                Kind::Llm => Self::BlockingLlm(callbacks.llm_start(None, prompts).id(id).start()?),
+                Kind::Chain => {
+                    Self::BlockingChain(callbacks.chain_start(None, inputs).id(id).start()?)
+                }
+                Kind::Tool => Self::BlockingTool(callbacks.tool_start(None, text).id(id).start()?),
                 Kind::Retriever => {
-                    Self::BlockingRetriever(callbacks.retriever_start(None, text).start()?)
+                    Self::BlockingRetriever(callbacks.retriever_start(None, text).id(id).start()?)
                 }
             }));
         }
         Ok(Some(match kind {
-            Kind::Llm if how.asks => match callbacks.llm_start(None, prompts).ask().await? {
+            Kind::Llm if how.asks => match callbacks.llm_start(None, prompts).id(id).ask().await? {
                 Asked::Go(run) => Self::Llm(run.into_run()),
                 Asked::Answered(_) => return Ok(None),
             },
-            Kind::Tool if how.asks => match callbacks.tool_start(None, text).ask().await? {
+            Kind::Tool if how.asks => match callbacks.tool_start(None, text).id(id).ask().await? {
                 Asked::Go(run) => Self::Tool(run.into_run()),
                 Asked::Answered(_) => return Ok(None),
             },
-            Kind::Llm => Self::Llm(callbacks.llm_start(None, prompts).await?),
-            Kind::Chain => Self::Chain(callbacks.chain_start(None, inputs).await?),
-            Kind::Tool => Self::Tool(callbacks.tool_start(None, text).await?),
-            Kind::Retriever => Self::Retriever(callbacks.retriever_start(None, text).await?),
+            Kind::Llm => Self::Llm(callbacks.llm_start(None, prompts).id(id).await?),
+            Kind::Chain => Self::Chain(callbacks.chain_start(None, inputs).id(id).await?),
+            Kind::Tool => Self::Tool(callbacks.tool_start(None, text).id(id).await?),
+            Kind::Retriever => Self::Retriever(callbacks.retriever_start(None, text).id(id).await?),
         }))
     }
 

@@ -1,7 +1,7 @@
 //! What handlers hear: of two sets of events, the same way.
 
 use callbacks::events::{AnyEvent, AnyReply, Events};
-use callbacks::{Decision, Event, EventSet, Interests, LlmResult, Message};
+use callbacks::{Decision, ErrorKind, Event, EventSet, Interests, LlmResult, Message, RunError};
 use serde_json::json;
 use shop::deep::sales::{self, Sold};
 
@@ -25,6 +25,7 @@ pub(crate) struct Described {
     pub(crate) method: &'static str,
     pub(crate) emission: Option<Emission>,
     pub(crate) rewritten_by: Vec<usize>,
+    pub(crate) kind: Option<ErrorKind>,
 }
 
 impl Described {
@@ -38,6 +39,14 @@ impl Described {
             method,
             emission,
             rewritten_by,
+            kind: None,
+        }
+    }
+
+    fn error(method: &'static str, error: &RunError) -> Self {
+        Self {
+            kind: Some(error.kind),
+            ..Self::new(What::Terminal, method, &error.message)
         }
     }
 }
@@ -67,12 +76,11 @@ impl Heard for Events {
                 let text = first.map_or(String::new(), |found| found.page_content.clone());
                 (Terminal, "on_retriever_end", text)
             }
-            E::LlmError(event) => (Terminal, "on_llm_error", event.error.message.clone()),
-            E::ChainError(event) => (Terminal, "on_chain_error", event.error.message.clone()),
-            E::ToolError(event) => (Terminal, "on_tool_error", event.error.message.clone()),
+            E::LlmError(event) => return Described::error("on_llm_error", event.error),
+            E::ChainError(event) => return Described::error("on_chain_error", event.error),
+            E::ToolError(event) => return Described::error("on_tool_error", event.error),
             E::RetrieverError(event) => {
-                let text = event.error.message.clone();
-                (Terminal, "on_retriever_error", text)
+                return Described::error("on_retriever_error", event.error);
             }
             E::LlmNewToken(event) => (Other, "on_llm_new_token", event.token.to_owned()),
             E::Text(event) => (Other, "on_text", event.text.to_owned()),

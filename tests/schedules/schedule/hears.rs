@@ -13,7 +13,7 @@ use fastrand::Rng;
 use futures_util::FutureExt;
 
 use super::heard::{Described, Heard};
-use super::history::{Call, Entry, Left, What};
+use super::history::{Call, Entry, Known, Left, What};
 use super::plan::{HandlerPlan, Mood, Verdict};
 use super::world::World;
 
@@ -48,10 +48,15 @@ impl Hears {
             rewritten_by: described.rewritten_by,
             what: described.what,
             method: described.method,
-            run: run.id(),
-            parent: run.parent_id(),
-            root: run.root_id(),
+            kind: described.kind,
+            run: Known {
+                id: run.id(),
+                parent: run.parent_id(),
+                root: run.root_id(),
+                tags: run.tags().to_vec(),
+            },
             seq: run.seq(),
+            thread: worker.id(),
             on_a_worker: worker.name() == Some("callbacks-lane"),
             // An async method is entered in its first poll.
             is_nested: INSIDE.get() > u32::from(self.plan().is_async()),
@@ -107,7 +112,7 @@ impl Hears {
         let called = async {
             let mut entered = self.enter(run, described);
             match self.mood(&mut entered) {
-                Some(Mood::Slow) => yields(3).await,
+                Some(Mood::Slow) => yields(entered.draw.usize(1..8)).await,
                 Some(Mood::Fails) => return entered.fails(),
                 Some(Mood::Panics) => panics(),
                 Some(Mood::Emits) => self.world.emit_inside(entered.number).await,

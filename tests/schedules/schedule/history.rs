@@ -1,24 +1,19 @@
 //! What happened, in the order in which it was written down.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::ThreadId;
 
-use callbacks::RunId;
+use callbacks::{ErrorKind, RunId};
 
 use super::plan::Verdict;
 
 /// Stands in the payload of what is emitted, so that handlers can be held against emitters.
 pub(crate) type Emission = u64;
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Entry {
     /// An emission was polled for the first time.
-    Began {
-        emission: Emission,
-        /// The handlers that are registered where it is emitted, in this order.
-        scope: Vec<usize>,
-        /// The call that it is emitted in.
-        within: Option<u64>,
-    },
+    Began(Began),
     /// It is a start that honours what handlers decide.
     Asks { emission: Emission },
     /// A handler answered for the run: there is no guard.
@@ -29,12 +24,37 @@ pub(crate) enum Entry {
     },
     /// It was dropped before it had returned.
     Dropped { emission: Emission },
+    /// A guard of this run is about to be dropped, open.
+    Closes { run: RunId, panics: bool },
     /// A handler was entered.
     Entered(Call),
     /// It was left.
     Left { call: u64, how: Left },
     /// All drains said that they are done.
     Settled,
+}
+
+/// An emission, as whoever emits it knows it.
+#[derive(Clone, Debug)]
+pub(crate) struct Began {
+    pub(crate) emission: Emission,
+    pub(crate) what: What,
+    pub(crate) method: &'static str,
+    pub(crate) run: Arc<Known>,
+    /// The handlers that are registered where it is emitted, in this order.
+    pub(crate) scope: Vec<usize>,
+    /// The call that it is emitted in.
+    pub(crate) within: Option<u64>,
+    pub(crate) thread: ThreadId,
+}
+
+/// A run, as whoever starts it knows it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Known {
+    pub(crate) id: RunId,
+    pub(crate) parent: Option<RunId>,
+    pub(crate) root: RunId,
+    pub(crate) tags: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,7 +77,7 @@ pub(crate) enum Left {
     Cut,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) number: u64,
     pub(crate) handler: usize,
@@ -67,10 +87,11 @@ pub(crate) struct Call {
     pub(crate) rewritten_by: Vec<usize>,
     pub(crate) what: What,
     pub(crate) method: &'static str,
-    pub(crate) run: RunId,
-    pub(crate) parent: Option<RunId>,
-    pub(crate) root: RunId,
+    /// Of an error that ends a run.
+    pub(crate) kind: Option<ErrorKind>,
+    pub(crate) run: Known,
     pub(crate) seq: u64,
+    pub(crate) thread: ThreadId,
     pub(crate) on_a_worker: bool,
     /// The thread was in another call.
     pub(crate) is_nested: bool,
@@ -86,15 +107,15 @@ pub(crate) enum What {
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct History(Mutex<Vec<Entry>>);
+pub(crate) struct History(Mutex<Vec<Arc<Entry>>>);
 
 impl History {
     pub(crate) fn add(&self, entry: Entry) {
         let mut entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.push(entry);
+        entries.push(Arc::new(entry));
     }
 
-    pub(crate) fn read(&self) -> Vec<Entry> {
+    pub(crate) fn read(&self) -> Vec<Arc<Entry>> {
         let entries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         entries.clone()
     }

@@ -149,6 +149,33 @@ pub(crate) enum Kind {
     Retriever,
 }
 
+impl Kind {
+    /// The methods of its start, of what is emitted in it, of its end and of its error.
+    pub(crate) fn methods(self) -> [&'static str; 4] {
+        match self {
+            Self::Llm => [
+                "on_llm_start",
+                "on_llm_new_token",
+                "on_llm_end",
+                "on_llm_error",
+            ],
+            Self::Chain => [
+                "on_chain_start",
+                "on_custom_event",
+                "on_chain_end",
+                "on_chain_error",
+            ],
+            Self::Tool => ["on_tool_start", "on_text", "on_tool_end", "on_tool_error"],
+            Self::Retriever => [
+                "on_retriever_start",
+                "on_text",
+                "on_retriever_end",
+                "on_retriever_error",
+            ],
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum Step {
     Emit(Patience),
@@ -166,7 +193,8 @@ pub(crate) enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Apart {
     Task,
-    Aborted,
+    /// Aborted when it may have been polled so often.
+    Aborted(u8),
     /// By plain calls, in a thread that may block.
     Blocking,
 }
@@ -265,7 +293,7 @@ impl Draw {
             }
         };
         let moods = [
-            (Mood::Slow, often(60)),
+            (Mood::Slow, often(if is_async { 95 } else { 60 })),
             (Mood::Fails, often(25)),
             (Mood::Panics, often(25)),
             (Mood::Emits, often(15)),
@@ -298,7 +326,7 @@ impl Draw {
     }
 
     fn patience(&mut self) -> Patience {
-        self.chance(8).then(|| self.rng.u8(..12))
+        self.chance(20).then(|| self.rng.u8(..4))
     }
 
     fn node(&mut self, depth: u32, handlers: usize) -> Arc<Node> {
@@ -334,7 +362,8 @@ impl Draw {
                 let apart = if self.blocks_apart {
                     Apart::Blocking
                 } else {
-                    self.one_of(&[Apart::Task, Apart::Aborted])
+                    let aborted = Apart::Aborted(self.rng.u8(..12));
+                    self.one_of(&[Apart::Task, aborted])
                 };
                 Step::Apart(inside(self), apart)
             }

@@ -13,6 +13,7 @@ use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 use super::history::Entry;
+use super::open::Open;
 use super::plan::{self, End, Mood, Node, Plan, Step, Surroundings};
 use super::world::{Place, World, locked, patient};
 
@@ -21,17 +22,14 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// What runs apart.
 pub(super) enum Apart {
-    Task(JoinHandle<()>, bool),
+    Task(JoinHandle<()>),
     Thread(thread::JoinHandle<()>),
 }
 
 impl Apart {
     async fn over(self) {
         match self {
-            Self::Task(task, is_aborted) => {
-                if is_aborted {
-                    task.abort();
-                }
+            Self::Task(task) => {
                 let panics = task.await.is_err_and(|error| error.is_panic());
                 assert!(!panics, "nothing panics unplanned");
             }
@@ -40,17 +38,25 @@ impl Apart {
     }
 }
 
+/// As in a report.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Counts {
+    pub(crate) failed: u64,
+    pub(crate) timed_out: u64,
+    pub(crate) dropped: u64,
+}
+
 /// What came of a plan.
 pub(crate) struct Played {
-    pub(crate) history: Vec<Entry>,
-    /// What each handler was not given, as the drains said.
-    pub(crate) dropped: HashMap<usize, u64>,
+    pub(crate) history: Vec<Arc<Entry>>,
+    /// What came of the events of each handler, as the drains said.
+    pub(crate) counts: HashMap<usize, Counts>,
 }
 
 pub(crate) fn play(plan: Plan) -> Played {
     let world = Arc::new(World::new(plan));
     let all = run_all(world.clone());
-    let dropped = match world.plan.surroundings {
+    let counts = match world.plan.surroundings {
         Surroundings::CurrentThread | Surroundings::BlockingInCurrentThread => {
             runtime(Builder::new_current_thread()).block_on(all)
         }
@@ -75,7 +81,7 @@ pub(crate) fn play(plan: Plan) -> Played {
     // What is written down after the drains is found, too.
     Played {
         history: world.history.read(),
-        dropped,
+        counts,
     }
 }
 
@@ -83,7 +89,7 @@ fn runtime(mut builder: Builder) -> Runtime {
     builder.enable_all().build().expect("threads can be had")
 }
 
-async fn run_all(world: Arc<World>) -> HashMap<usize, u64> {
+async fn run_all(world: Arc<World>) -> HashMap<usize, Counts> {
     let listeners = (0..world.plan.handlers.len()).map(|number| world.listener(number));
     *locked(&world.registered) = listeners.collect();
     let numbers = 0..world.plan.handlers.len();
@@ -91,11 +97,12 @@ async fn run_all(world: Arc<World>) -> HashMap<usize, u64> {
         let is_local = world.plan.handlers[number].is_local;
         world.register(&callbacks, number, is_local)
     });
-    world.keep(&callbacks);
+    world.keep(&callbacks, numbers.clone().collect());
     let place = Place {
         callbacks,
         scope: numbers.collect(),
-        is_root: true,
+        around: None,
+        tags: Vec::new(),
         blocks: world.plan.surroundings.block(),
     };
     let trees = world.plan.trees.iter();
@@ -125,82 +132,81 @@ fn grow(world: Arc<World>, node: Arc<Node>, place: Place) -> BoxFuture<'static, 
 }
 
 async fn live(world: &Arc<World>, node: &Node, place: Place) {
-    let start = async |emission| world.start(&place, node.kind, node.asks, emission).await;
-    let Some(Ok(Some(guard))) = world.emit(&place.scope, None, node.start, start).await else {
+    let started = world.start(&place, node.kind, node.asks, None, node.start);
+    let Some(run) = started.await else {
         return;
     };
-    let scope = place.scope.clone();
-    let mut inside = place;
-    inside.callbacks = guard.callbacks();
-    if inside.is_root {
-        let handlers = &world.plan.handlers;
-        inside.scope.retain(|number| !handlers[*number].is_local);
-    }
-    inside.is_root = false;
-    locked(&world.home).get_or_insert_with(|| inside.clone());
-    if let Some(number) = node.adds {
-        inside.callbacks = world.register(&inside.callbacks, number, false);
-        world.keep(&inside.callbacks);
-        if !inside.scope.contains(&number) {
-            inside.scope.push(number);
-        }
-    }
+    let inside = world.inside(place, &run, node.adds);
     let mut late = Vec::new();
     for step in &node.steps {
         let grow = |node: &Arc<Node>| grow(world.clone(), node.clone(), inside.clone());
         match step {
-            Step::Emit(patience) => {
-                let event = async |emission| guard.emit(emission).await;
-                world.emit(&scope, None, *patience, event).await;
-            }
-            Step::Sells(patience) => {
-                let event = async |emission| guard.sell(emission).await;
-                world.emit(&scope, None, *patience, event).await;
-            }
+            Step::Emit(patience) => run.emit(*patience).await,
+            Step::Sells(patience) => run.sell(*patience).await,
             Step::Inside(node) => grow(node).await,
             Step::AtOnce(nodes) => drop(join_all(nodes.iter().map(grow)).await),
-            Step::Apart(node, apart) => world.apart(node, &inside, *apart),
-            Step::Late(kind) => {
-                let start = async |emission| world.start(&inside, *kind, false, emission).await;
-                let started = world.emit(&inside.scope, None, None, start).await;
-                late.extend(started.and_then(Result::ok).flatten());
-            }
+            Step::Apart(node, apart) => world.apart(node, &inside, *apart).await,
+            Step::Late(kind) => late.extend(world.start(&inside, *kind, false, None, None).await),
             Step::Yields => yields(1).await,
         }
     }
     match node.end {
-        End::Ok(patience) => {
-            let end = async |emission| guard.end(emission).await;
-            world.emit(&scope, None, patience, end).await;
-        }
-        End::Error(patience) => {
-            let error = async |emission| guard.error(emission).await;
-            world.emit(&scope, None, patience, error).await;
-        }
-        End::Dropped => drop(guard),
+        End::Ok(patience) => run.end(patience).await,
+        End::Error(patience) => run.error(patience).await,
+        End::Dropped => drop(run),
         End::Panics => resume_unwind(Box::new("planned")),
     }
-    for guard in late {
-        let event = async |emission| guard.emit(emission).await;
-        world.emit(&inside.scope, None, None, event).await;
-        let end = async |emission| guard.end(emission).await;
-        world.emit(&inside.scope, None, None, end).await;
+    for run in late {
+        run.emit(None).await;
+        run.end(None).await;
     }
 }
 
 impl World {
+    /// Where runs start in this one, with another handler.
+    fn inside(&self, place: Place, run: &Open<'_>, adds: Option<usize>) -> Place {
+        let mut inside = place;
+        inside.callbacks = run.callbacks();
+        if inside.around.is_none() {
+            let handlers = &self.plan.handlers;
+            inside.scope.retain(|number| !handlers[*number].is_local);
+        }
+        inside.around = Some(run.run.clone());
+        let home = || (inside.clone(), run.run.clone());
+        locked(&self.home).get_or_insert_with(home);
+        let tag = run.run.id.to_string();
+        inside.callbacks = inside.callbacks.tag(&*tag);
+        inside.tags.push(tag);
+        if let Some(number) = adds {
+            inside.callbacks = self.register(&inside.callbacks, number, false);
+            let is_new = !inside.scope.contains(&number);
+            inside.scope.extend(is_new.then_some(number));
+            let counted = is_new.then_some(number).into_iter().collect();
+            self.keep(&inside.callbacks, counted);
+        }
+        inside
+    }
+
     /// Has it grow in a task or thread of its own.
-    fn apart(self: &Arc<Self>, node: &Arc<Node>, place: &Place, how: plan::Apart) {
+    async fn apart(self: &Arc<Self>, node: &Arc<Node>, place: &Place, how: plan::Apart) {
         let mut place = place.clone();
         place.blocks |= how == plan::Apart::Blocking;
         let blocks = place.blocks;
         let grown = grow(self.clone(), node.clone(), place);
         let apart = match Handle::try_current() {
             Ok(runtime) if blocks => {
-                let grown = runtime.spawn_blocking(|| futures_executor::block_on(grown));
-                Apart::Task(grown, false)
+                Apart::Task(runtime.spawn_blocking(|| futures_executor::block_on(grown)))
             }
-            Ok(runtime) => Apart::Task(runtime.spawn(grown), how == plan::Apart::Aborted),
+            Ok(runtime) => {
+                let task = runtime.spawn(grown);
+                let handle = task.abort_handle();
+                locked(&self.apart).push(Apart::Task(task));
+                if let plan::Apart::Aborted(polls) = how {
+                    yields(polls.into()).await;
+                    handle.abort();
+                }
+                return;
+            }
             Err(_) => Apart::Thread(thread::spawn(|| futures_executor::block_on(grown))),
         };
         locked(&self.apart).push(apart);
@@ -212,7 +218,7 @@ impl World {
     }
 
     /// Drains all, and says what was dropped.
-    async fn settle(&self) -> HashMap<usize, u64> {
+    async fn settle(&self) -> HashMap<usize, Counts> {
         let values = locked(&self.values).clone();
         let emits = |(mood, often): &(Mood, u8)| *mood == Mood::Emits && *often > 0;
         let emits = self
@@ -222,7 +228,7 @@ impl World {
             .any(|plan| plan.moods.iter().any(emits));
         loop {
             let before = self.history.read().len();
-            for value in &values {
+            for (value, _) in &values {
                 drain(value).await;
             }
             // What handlers emit while drains wait for them is not waited for.
@@ -231,14 +237,19 @@ impl World {
             }
         }
         self.history.add(Entry::Settled);
-        let mut dropped = HashMap::new();
-        for value in &values {
+        let mut counts = HashMap::<_, Counts>::new();
+        for (value, counted) in &values {
             for report in value.flush(Duration::ZERO).await.handlers {
                 let number = report.name.parse().expect("handlers are named by numbers");
-                *dropped.entry(number).or_default() += report.dropped;
+                if counted.contains(&number) {
+                    let counts = counts.entry(number).or_default();
+                    counts.failed += report.failed;
+                    counts.timed_out += report.timed_out;
+                    counts.dropped += report.dropped;
+                }
             }
         }
-        dropped
+        counts
     }
 }
 

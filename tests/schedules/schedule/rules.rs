@@ -1,562 +1,285 @@
 //! The rules of delivery, held against what happened. Nothing here knows how they are kept.
 
 mod asking;
+mod counts;
+mod ends;
+mod order;
+mod places;
+mod reach;
+mod results;
+mod waits;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
+use std::iter::successors;
 
 use callbacks::RunId;
 
-use super::history::{Call, Emission, Entry, Left, Returned, What};
-use super::plan::{HandlerPlan, Plan, Wants, Way};
+use super::history::{Began, Call, Emission, Entry, Left, Returned, What};
+use super::plan::{HandlerPlan, Plan, Wants};
 use super::play::Played;
+
+const RULES: &[fn(&Checks<'_>, &mut Broken)] = &[
+    reach::calls_are_of_what_was_emitted,
+    reach::nobody_is_called_twice,
+    reach::emissions_reach_handlers,
+    order::events_have_one_number,
+    order::queues_are_in_order,
+    order::what_comes_later_is_heard_later,
+    order::handlers_are_called_in_their_order,
+    order::what_is_put_off_comes_after,
+    ends::runs_have_one_end,
+    ends::runs_are_nested,
+    ends::ends_have_a_cause,
+    results::errors_are_raised,
+    results::what_is_refused_is_closed,
+    asking::questions_are_asked_in_order,
+    asking::decisions_are_honoured,
+    waits::emissions_wait_for_handlers,
+    waits::handlers_do_not_wait_for_each_other,
+    waits::nothing_comes_after_the_drains,
+    places::methods_run_where_they_should,
+    counts::reports_are_true,
+    counts::queues_are_bounded,
+];
 
 /// All that was broken, in words.
 pub(crate) fn broken(plan: &Plan, played: &Played) -> Vec<String> {
-    let mut checks = Checks::of(plan, played);
-    checks.numbers_are_unique_and_tell_the_order();
-    checks.nobody_is_called_twice();
-    checks.runs_have_one_end();
-    checks.runs_are_nested();
-    checks.queues_are_in_order();
-    checks.emissions_are_in_order();
-    checks.emissions_call_in_order();
-    checks.emissions_wait_for_handlers();
-    checks.emissions_reach_handlers(&played.dropped);
-    checks.errors_are_raised();
-    checks.questions_are_asked_in_order();
-    checks.decisions_are_honoured();
-    checks.threads_are_right();
-    checks.nothing_comes_after_the_drains();
-    checks.broken
+    let checks = Checks::of(plan, played);
+    let mut broken = Broken::default();
+    for rule in RULES {
+        rule(&checks, &mut broken);
+    }
+    broken.0
+}
+
+#[derive(Default)]
+struct Broken(Vec<String>);
+
+impl Broken {
+    fn by(&mut self, rule: &str, what: impl Debug) {
+        self.0.push(format!("{rule}: {what:?}"));
+    }
 }
 
 struct Checks<'p> {
     plan: &'p Plan,
-    history: &'p [Entry],
-    calls: Vec<Called>,
-    emissions: BTreeMap<Emission, Emitted>,
-    broken: Vec<String>,
+    played: &'p Played,
+    calls: Vec<Called<'p>>,
+    emissions: BTreeMap<Emission, Emitted<'p>>,
+    parents: HashMap<RunId, Option<RunId>>,
+    /// Where each run may have begun to close, and why.
+    closings: HashMap<RunId, Vec<(usize, Cause)>>,
 }
 
 /// A call, and where in the history it was entered and left.
-struct Called {
-    call: Call,
+#[derive(Clone, Copy, Debug)]
+struct Called<'p> {
+    call: &'p Call,
     entered: usize,
     left: Option<(usize, Left)>,
 }
 
-struct Emitted {
-    scope: Vec<usize>,
-    within: Option<u64>,
+impl Called<'_> {
+    /// Whether it went wrong, if what it did counts.
+    fn fails(&self) -> bool {
+        !matches!(self.left, Some((_, Left::Well | Left::Answered(_))))
+    }
+}
+
+struct Emitted<'p> {
+    began: &'p Began,
+    at: usize,
     asks: bool,
     is_answered: bool,
-    began: usize,
-    returned: Option<(usize, Returned)>,
+    returned: Option<(usize, &'p Returned)>,
     is_dropped: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Ended,
+    Dropped,
+    Panicked,
+    /// A handler of the start raised an error.
+    Raised,
+    /// Nobody got a guard of it.
+    Unguarded,
 }
 
 impl<'p> Checks<'p> {
     fn of(plan: &'p Plan, played: &'p Played) -> Self {
-        type Emissions = BTreeMap<Emission, Emitted>;
-
-        fn of(emissions: &mut Emissions, emission: Emission) -> &mut Emitted {
-            let emitted = emissions.get_mut(&emission);
-            emitted.expect("an emission begins before anything else comes of it")
-        }
-
-        let (mut calls, mut at_call) = (Vec::new(), HashMap::new());
-        let mut emissions = Emissions::new();
+        let mut checks = Self {
+            plan,
+            played,
+            calls: Vec::new(),
+            emissions: BTreeMap::new(),
+            parents: HashMap::new(),
+            closings: HashMap::new(),
+        };
+        let mut at_call = HashMap::new();
         for (at, entry) in played.history.iter().enumerate() {
-            match entry {
-                Entry::Began {
-                    emission,
-                    scope,
-                    within,
-                } => {
-                    let emitted = Emitted {
-                        scope: scope.clone(),
-                        within: *within,
-                        asks: false,
-                        is_answered: false,
-                        began: at,
-                        returned: None,
-                        is_dropped: false,
-                    };
-                    emissions.insert(*emission, emitted);
-                }
-                Entry::Asks { emission } => of(&mut emissions, *emission).asks = true,
-                Entry::Answered { emission } => of(&mut emissions, *emission).is_answered = true,
+            match &**entry {
+                Entry::Began(began) => checks.begin(at, began),
+                Entry::Asks { emission } => checks.emission(*emission).asks = true,
+                Entry::Answered { emission } => checks.emission(*emission).is_answered = true,
                 Entry::Returned { emission, result } => {
-                    of(&mut emissions, *emission).returned = Some((at, result.clone()));
+                    checks.emission(*emission).returned = Some((at, result));
                 }
-                Entry::Dropped { emission } => of(&mut emissions, *emission).is_dropped = true,
-                Entry::Settled => {}
+                Entry::Dropped { emission } => checks.emission(*emission).is_dropped = true,
+                Entry::Closes { run, panics } => {
+                    let cause = if *panics {
+                        Cause::Panicked
+                    } else {
+                        Cause::Dropped
+                    };
+                    checks.closes(*run, at, cause);
+                }
                 Entry::Entered(call) => {
-                    at_call.insert(call.number, calls.len());
-                    calls.push(Called {
-                        call: call.clone(),
+                    at_call.insert(call.number, checks.calls.len());
+                    checks.calls.push(Called {
+                        call,
                         entered: at,
                         left: None,
                     });
                 }
-                Entry::Left { call, how } => calls[at_call[call]].left = Some((at, *how)),
+                Entry::Left { call, how } => {
+                    let called = &mut checks.calls[at_call[call]];
+                    called.left = Some((at, *how));
+                    let called = *called;
+                    let raises = checks.handler(called.call.handler).raises && called.fails();
+                    if raises && called.call.what == What::Start {
+                        checks.closes(called.call.run.id, at, Cause::Raised);
+                    }
+                }
+                Entry::Settled => {}
             }
         }
-        Self {
-            plan,
-            history: &played.history,
-            calls,
-            emissions,
-            broken: Vec::new(),
+        let emitted = checks.emissions.values();
+        let starts = emitted.filter(|it| it.began.what == What::Start);
+        let guarded =
+            |it: &Emitted<'_>| !it.is_answered && matches!(it.returned, Some((_, Returned::Ok)));
+        let unguarded = starts.filter(|it| !guarded(it));
+        let unguarded: Vec<_> = unguarded.map(|it| (it.began.run.id, it.at)).collect();
+        for (run, at) in unguarded {
+            checks.closes(run, at, Cause::Unguarded);
         }
+        checks
     }
 
-    fn breaks(&mut self, rule: &str, by: impl Debug) {
-        self.broken.push(format!("{rule}: {by:?}"));
+    fn begin(&mut self, at: usize, began: &'p Began) {
+        let run = &began.run;
+        self.parents.insert(run.id, run.parent);
+        if began.what == What::Terminal {
+            self.closes(run.id, at, Cause::Ended);
+        }
+        self.emissions.insert(
+            began.emission,
+            Emitted {
+                began,
+                at,
+                asks: false,
+                is_answered: false,
+                returned: None,
+                is_dropped: false,
+            },
+        );
+    }
+
+    fn emission(&mut self, emission: Emission) -> &mut Emitted<'p> {
+        let emitted = self.emissions.get_mut(&emission);
+        emitted.expect("an emission begins before anything comes of it")
+    }
+
+    fn closes(&mut self, run: RunId, at: usize, cause: Cause) {
+        self.closings.entry(run).or_default().push((at, cause));
     }
 
     fn handler(&self, number: usize) -> &'p HandlerPlan {
         &self.plan.handlers[number]
     }
 
-    /// Of one emission, all calls, with those of its questions.
-    fn all_of_emission(&self) -> HashMap<Emission, Vec<&Called>> {
+    fn of_emission(&self, by: impl Fn(What) -> bool) -> HashMap<Emission, Vec<Called<'p>>> {
         let mut of_emission: HashMap<_, Vec<_>> = HashMap::new();
-        for called in &self.calls {
+        for called in self.calls.iter().filter(|called| by(called.call.what)) {
             if let Some(emission) = called.call.emission {
-                of_emission.entry(emission).or_default().push(called);
+                of_emission.entry(emission).or_default().push(*called);
             }
         }
         of_emission
     }
 
-    /// Of one emission, by whom it was heard.
-    fn of_emission(&self) -> HashMap<Emission, Vec<&Called>> {
-        self.of_emission_by(|what| what != What::Question)
+    /// By emission, all calls, with those of its questions.
+    fn asked_and_told(&self) -> HashMap<Emission, Vec<Called<'p>>> {
+        self.of_emission(|_| true)
     }
 
-    fn of_emission_by(&self, of: impl Fn(What) -> bool) -> HashMap<Emission, Vec<&Called>> {
-        let mut of_emission = self.all_of_emission();
-        of_emission.retain(|_, calls| {
-            calls.retain(|called| of(called.call.what));
-            !calls.is_empty()
-        });
-        of_emission
+    /// By emission, whom it was told.
+    fn told(&self) -> HashMap<Emission, Vec<Called<'p>>> {
+        self.of_emission(|what| what != What::Question)
+    }
+
+    /// By run, the calls of each handler.
+    fn of_run(&self, what: What) -> HashMap<RunId, BTreeMap<usize, Called<'p>>> {
+        let mut of_run: HashMap<_, BTreeMap<_, _>> = HashMap::new();
+        for called in self.calls.iter().filter(|called| called.call.what == what) {
+            let handlers = of_run.entry(called.call.run.id).or_default();
+            handlers.insert(called.call.handler, *called);
+        }
+        of_run
     }
 
     /// Where all was done that an emission waits for. What is emitted inside a callback returns at once, and
     /// is delivered after the emission around that callback.
     fn over(&self, emission: Emission) -> Option<usize> {
         let emitted = &self.emissions[&emission];
-        let (returned, _) = emitted.returned.as_ref()?;
-        let Some(within) = emitted.within else {
-            return Some(*returned);
+        let (returned, _) = emitted.returned?;
+        let Some(within) = emitted.began.within else {
+            return Some(returned);
         };
-        let around = self
-            .calls
-            .iter()
-            .find(|called| called.call.number == within)?;
+        let around = self.called(within)?;
         let (left, _) = around.left?;
         // An end that nobody emitted: who drives it is unknown.
         let over = self.over(around.call.emission?)?;
-        Some(over.max(left).max(*returned))
+        Some(over.max(left).max(returned))
     }
 
-    fn numbers_are_unique_and_tell_the_order(&mut self) {
-        let mut of_number: HashMap<(RunId, u64), &Call> = HashMap::new();
-        let mut broken = Vec::new();
-        for Called { call, .. } in &self.calls {
-            let first = of_number.entry((call.root, call.seq)).or_insert(call);
-            // Each who is asked is asked by a number of its own.
-            let who = |call: &Call| (call.what == What::Question).then_some(call.handler);
-            let same = |call: &Call| (call.run, call.method, call.emission, who(call));
-            if same(first) != same(call) {
-                broken.push((first.clone().clone(), call.clone()));
-            }
-        }
-        for calls in self.of_emission().values() {
-            let (first, others) = (&calls[0].call, &calls[1..]);
-            if let Some(other) = others.iter().find(|other| other.call.seq != first.seq) {
-                broken.push((first.clone(), other.call.clone()));
-            }
-        }
-        for pair in broken {
-            self.breaks("an event has one number in its tree", pair);
-        }
-    }
-
-    fn nobody_is_called_twice(&mut self) {
-        let mut seen = HashSet::new();
-        let again = |called: &&Called| {
-            let call = &called.call;
-            let key = (call.handler, call.run, call.what, call.emission);
-            !seen.insert(match call.what {
-                What::Question | What::Start | What::Terminal => {
-                    (call.handler, call.run, Some(call.what), None)
-                }
-                What::Other => (key.0, key.1, None, key.3),
-            })
-        };
-        let twice: Vec<_> = self
-            .calls
+    fn called(&self, number: u64) -> Option<&Called<'p>> {
+        self.calls
             .iter()
-            .filter(again)
-            .map(|it| it.call.clone())
-            .collect();
-        for call in twice {
-            self.breaks("a handler is called once", call);
-        }
+            .find(|called| called.call.number == number)
     }
 
-    /// By run, the calls of each handler.
-    fn of_run(&self, what: What) -> HashMap<RunId, BTreeMap<usize, &Called>> {
-        let mut of_run: HashMap<_, BTreeMap<_, _>> = HashMap::new();
-        for called in self.calls.iter().filter(|called| called.call.what == what) {
-            let handlers = of_run.entry(called.call.run).or_default();
-            handlers.insert(called.call.handler, called);
-        }
-        of_run
+    /// The runs around a run, from the inside.
+    fn around(&self, run: RunId) -> impl Iterator<Item = RunId> {
+        successors(self.parents[&run], |run| self.parents[run])
     }
 
-    fn runs_have_one_end(&mut self) {
-        let (starts, ends) = (self.of_run(What::Start), self.of_run(What::Terminal));
-        let mut broken = Vec::new();
-        for (run, starts) in &starts {
-            let none = BTreeMap::new();
-            let ends = ends.get(run).unwrap_or(&none);
-            if !starts.keys().eq(ends.keys()) {
-                let heard = (
-                    starts.keys().collect::<Vec<_>>(),
-                    ends.keys().collect::<Vec<_>>(),
-                );
-                broken.push(format!("{run}: {heard:?}"));
-            }
-            let mut methods: Vec<_> = ends.values().map(|end| end.call.method).collect();
-            methods.dedup();
-            if methods.len() > 1 {
-                broken.push(format!("{run}: {methods:?}"));
-            }
-            for (handler, end) in ends {
-                if starts
-                    .get(handler)
-                    .is_some_and(|start| start.entered > end.entered)
-                {
-                    broken.push(format!("{run} ends before it starts, for {handler}"));
-                }
-            }
-        }
-        for run in ends.keys().filter(|run| !starts.contains_key(run)) {
-            broken.push(format!("{run} has no start"));
-        }
-        for run in broken {
-            self.breaks("who hears a start hears one end", run);
-        }
+    /// Where a run, or one around it, began to close.
+    fn closing(&self, run: RunId) -> Option<usize> {
+        let own = self.closing_of(run);
+        let around = self.around(run).filter_map(|run| self.closing_of(run));
+        own.into_iter().chain(around).min()
     }
 
-    fn runs_are_nested(&mut self) {
-        let number = |calls: &HashMap<RunId, BTreeMap<usize, &Called>>, run: &RunId| {
-            let calls = calls.get(run)?;
-            calls.values().next().map(|called| called.call.seq)
-        };
-        let (starts, ends) = (self.of_run(What::Start), self.of_run(What::Terminal));
-        let mut broken = Vec::new();
-        for Called { call, .. } in &self.calls {
-            let parent = call.parent.filter(|_| call.what != What::Other);
-            for around in [Some(call.run), parent].into_iter().flatten() {
-                let before = |start| call.seq < start;
-                let early = number(&starts, &around).is_some_and(before);
-                let late = number(&ends, &around).is_some_and(|end| call.seq > end);
-                // Its questions come before it.
-                let is_early = around == call.run && call.what == What::Question;
-                if early != is_early && number(&starts, &around).is_some() || late {
-                    broken.push(call.clone());
-                }
-            }
-        }
-        for call in broken {
-            self.breaks(
-                "events lie in their runs, and runs in those around them",
-                call,
-            );
-        }
+    fn closing_of(&self, run: RunId) -> Option<usize> {
+        let closings = self.closings.get(&run)?.iter();
+        closings.map(|(at, _)| *at).min()
     }
 
-    /// Lanes and queues call one after another, in the order of the numbers.
-    fn queues_are_in_order(&mut self) {
-        let mut before: HashMap<(usize, Option<RunId>), &Called> = HashMap::new();
-        let mut broken = Vec::new();
-        for called in &self.calls {
-            let call = &called.call;
-            let handler = self.handler(call.handler);
-            let tree = match handler.way {
-                Way::Inline | Way::Async => continue,
-                // Is asked where it is waited for, which is not in its queue.
-                Way::Background { .. } if handler.is_async() && call.what == What::Question => {
-                    continue;
-                }
-                Way::Exclusive => None,
-                Way::Lane | Way::Background { .. } => Some(call.root),
-            };
-            let Some(last) = before.insert((call.handler, tree), called) else {
-                continue;
-            };
-            let overlaps = last.left.is_none_or(|(left, _)| left > called.entered);
-            let backwards = last.call.root == call.root && last.call.seq > call.seq;
-            if overlaps || backwards {
-                broken.push((last.call.clone(), call.clone()));
-            }
-        }
-        for pair in broken {
-            self.breaks("what is queued is in order, one after another", pair);
-        }
-    }
-
-    /// What had returned before something else began is before it, for everybody.
-    fn emissions_are_in_order(&mut self) {
-        let of_emission = self.all_of_emission();
-        let mut broken = Vec::new();
-        for (first, firsts) in &of_emission {
-            let Some(over) = self.over(*first) else {
-                continue;
-            };
-            for (second, seconds) in &of_emission {
-                let same_tree = firsts[0].call.root == seconds[0].call.root;
-                if !same_tree || over > self.emissions[second].began {
-                    continue;
-                }
-                for one in firsts {
-                    // Who is asked is done with what is queued.
-                    let done = |what| match (what, one.left) {
-                        (What::Question, Some((left, _))) => left,
-                        (What::Question, None) => usize::MAX,
-                        _ => one.entered,
-                    };
-                    let is_wrong = |other: &&&Called| {
-                        let same = other.call.handler == one.call.handler;
-                        let overtakes = other.entered < done(other.call.what);
-                        same && overtakes || other.call.seq < one.call.seq
-                    };
-                    let other = seconds.iter().find(is_wrong);
-                    broken.extend(other.map(|other| (one.call.clone(), other.call.clone())));
-                }
-            }
-        }
-        for pair in broken {
-            self.breaks("one after another is heard so", pair);
-        }
-    }
-
-    /// Inline handlers first, one after another as they are registered; then all others, of which the async
-    /// ones begin in that order.
-    fn emissions_call_in_order(&mut self) {
-        let mut broken = Vec::new();
-        for (emission, calls) in self.of_emission() {
-            let scope = &self.emissions[&emission].scope;
-            let of = |way: Way| {
-                let mut calls = calls.clone();
-                calls.retain(|it| self.handler(it.call.handler).way == way);
-                let at = |it: &&Called| scope.iter().position(|number| *number == it.call.handler);
-                calls.sort_by_key(at);
-                calls
-            };
-            let (inline, asynchronous) = (of(Way::Inline), of(Way::Async));
-            for calls in [&inline, &asynchronous] {
-                if !calls.is_sorted_by_key(|it| it.entered) {
-                    broken.push(calls[0].call.clone());
-                }
-            }
-            let last = inline
-                .iter()
-                .filter_map(|it| it.left)
-                .map(|(left, _)| left)
-                .max();
-            let others = calls
-                .iter()
-                .filter(|it| self.handler(it.call.handler).way != Way::Inline);
-            let early = others.filter(|it| last.is_some_and(|last| it.entered < last));
-            broken.extend(early.map(|it| it.call.clone()));
-        }
-        for call in broken {
-            self.breaks("inline handlers come first, and all in their order", call);
-        }
-    }
-
-    fn emissions_wait_for_handlers(&mut self) {
-        let mut broken = Vec::new();
-        for called in &self.calls {
-            let call = &called.call;
-            let Some(emission) = call.emission else {
-                continue;
-            };
-            let emitted = &self.emissions[&emission];
-            let handler = self.handler(call.handler);
-            // Questions are waited for in any case.
-            let is_queued = handler.is_queued() && call.what != What::Question;
-            if emitted.within.is_some() || is_queued || handler.may_be_late() {
-                continue;
-            }
-            let Some((returned, _)) = emitted.returned else {
-                continue;
-            };
-            if called.left.is_none_or(|(left, _)| left > returned) {
-                broken.push(call.clone());
-            }
-        }
-        for call in broken {
-            self.breaks("an emission returns when its handlers are done", call);
-        }
-    }
-
-    fn emissions_reach_handlers(&mut self, dropped: &HashMap<usize, u64>) {
-        let of_emission = self.of_emission();
-        let mut missing: HashMap<usize, u64> = HashMap::new();
-        let mut broken = Vec::new();
-        for (emission, emitted) in &self.emissions {
-            let calls = of_emission
-                .get(emission)
-                .map(Vec::as_slice)
-                .unwrap_or_default();
-            let closed = matches!(emitted.returned, Some((_, Returned::Closed)));
-            // What a handler answers for starts, and is closed then.
-            if closed && !calls.is_empty() && !self.is_answered(*emission) {
-                broken.push(format!(
-                    "{emission} was refused, and is heard: {:?}",
-                    calls[0].call
-                ));
-            }
-            let Some(Called { call, .. }) = calls.first() else {
-                // Of no kind that is known, so nothing is known of who wants it.
-                continue;
-            };
-            // What was dropped midway has reached all or some. A start has reached all, before it can be
-            // dropped; an end goes on.
-            if emitted.returned.is_none() && call.what == What::Other {
-                continue;
-            }
-            for number in &emitted.scope {
-                let handler = self.handler(*number);
-                let heard = calls.iter().any(|it| it.call.handler == *number);
-                if heard == wants(handler, call) {
-                    continue;
-                }
-                let drops = matches!(handler.way, Way::Background { drops: true, .. });
-                if !heard && drops && call.what == What::Other {
-                    *missing.entry(*number).or_default() += 1;
-                } else if !heard && call.what == What::Terminal && !self.started(*number, call.run)
-                {
-                    // It was not there at the start.
-                } else {
-                    broken.push(format!("{number} {heard}: {call:?}"));
-                }
-            }
-            for called in calls {
-                if !emitted.scope.contains(&called.call.handler) {
-                    broken.push(format!("is not registered: {:?}", called.call));
-                }
-            }
-        }
-        for (number, missing) in missing {
-            let said = dropped.get(&number).copied().unwrap_or_default();
-            if said < missing {
-                broken.push(format!(
-                    "{number}: {missing} are missing, of {said} dropped"
-                ));
-            }
-        }
-        for event in broken {
-            self.breaks("an event reaches those who want it, and are there", event);
-        }
-    }
-
-    fn started(&self, handler: usize, run: RunId) -> bool {
-        let mut calls = self.calls.iter().map(|called| &called.call);
-        calls.any(|call| call.what == What::Start && call.handler == handler && call.run == run)
-    }
-
-    /// The first in the order of registration that raises is what comes out.
-    fn errors_are_raised(&mut self) {
-        let of_emission = self.of_emission();
-        let mut broken = Vec::new();
-        for (emission, emitted) in &self.emissions {
-            let Some((_, result)) = &emitted.returned else {
-                continue;
-            };
-            let calls = of_emission
-                .get(emission)
-                .map(Vec::as_slice)
-                .unwrap_or_default();
-            let raises = |number: &&usize| {
-                let handler = self.handler(**number);
-                let awaited = !handler.is_queued();
-                let mut calls = calls.iter().filter(|it| it.call.handler == **number);
-                let fails = |it: &&Called| it.left.is_none_or(|(_, how)| how != Left::Well);
-                handler.raises && awaited && calls.any(fails)
-            };
-            let late = |number: &usize| self.handler(*number).may_be_late();
-            let expected = match emitted.scope.iter().find(raises) {
-                _ if emitted.within.is_some() || emitted.scope.iter().any(late) => continue,
-                _ if *result == Returned::Closed => continue,
-                Some(number) => Returned::Raised(*number),
-                None => self.decided(*emission),
-            };
-            if *result != expected {
-                broken.push(format!("{emission}: {result:?}, not {expected:?}"));
-            }
-        }
-        for emission in broken {
-            self.breaks("the first that raises comes out", emission);
-        }
-    }
-
-    fn threads_are_right(&mut self) {
-        let mut broken = Vec::new();
-        for Called { call, .. } in &self.calls {
-            let away = match self.handler(call.handler).way {
-                Way::Lane
-                | Way::Exclusive
-                | Way::Background {
-                    is_async: false, ..
-                } => true,
-                Way::Inline | Way::Async | Way::Background { is_async: true, .. } => false,
-            };
-            // A thread that waits calls plain methods itself.
-            if call.is_nested || away && !self.plan.blocks && !call.on_a_worker {
-                broken.push(call.clone());
-            }
-        }
-        for call in broken {
-            self.breaks("plain methods are called away, and none in another", call);
-        }
-    }
-
-    fn nothing_comes_after_the_drains(&mut self) {
-        let settled = |entry: &Entry| matches!(entry, Entry::Settled);
-        let history = self.history;
-        let at = history.iter().position(settled).unwrap_or(history.len());
-        for entry in history.iter().skip(at + 1) {
-            self.breaks("a drain that is complete is the last", entry);
-        }
-        let open = self.calls.iter().filter(|called| called.left.is_none());
-        for call in open.map(|called| called.call.clone()).collect::<Vec<_>>() {
-            self.breaks("what is entered is left", call);
-        }
-        let emitted = self.emissions.iter();
-        let hangs = emitted.filter(|(_, it)| it.returned.is_none() && !it.is_dropped);
-        for emission in hangs.map(|(emission, _)| *emission).collect::<Vec<_>>() {
-            self.breaks("an emission returns, or is dropped", emission);
-        }
+    fn is_closed_before(&self, run: RunId, at: usize) -> bool {
+        self.closing(run).is_some_and(|closing| closing < at)
     }
 }
 
-fn wants(handler: &HandlerPlan, call: &Call) -> bool {
-    if call.method == "on_sold" {
+fn wants(handler: &HandlerPlan, what: What, method: &str) -> bool {
+    if method == "on_sold" {
         return handler.hears_sales;
     }
     match handler.wants {
         Wants::All => true,
-        Wants::NoTools => !call.method.starts_with("on_tool"),
-        Wants::NoModels => !call.method.starts_with("on_llm"),
-        Wants::Frame => call.what != What::Other,
+        Wants::NoTools => !method.starts_with("on_tool"),
+        Wants::NoModels => !method.starts_with("on_llm"),
+        Wants::Frame => what != What::Other,
     }
 }

@@ -4,14 +4,16 @@ use std::fmt;
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
+use std::thread;
 
-use callbacks::{Callbacks, EmitError};
+use callbacks::{Callbacks, EmitError, RunId};
 
 use super::guard::{Guard, How};
-use super::history::{Emission, Entry, History, Returned};
+use super::history::{Began, Emission, Entry, History, Known, Returned, What};
 use super::listeners::Listener;
+use super::open::Open;
 use super::plan::{Kind, Patience, Plan};
 use super::play::Apart;
 
@@ -24,12 +26,13 @@ pub(super) struct World {
     pub(super) history: History,
     calls: AtomicU64,
     emissions: AtomicU64,
+    runs: AtomicU64,
     emitted_inside: AtomicU64,
     /// Where handlers emit: inside the first run.
-    pub(super) home: Mutex<Option<Place>>,
+    pub(super) home: Mutex<Option<(Place, Arc<Known>)>>,
     pub(super) registered: Mutex<Vec<Listener>>,
-    /// All values that handlers were registered with, for the drains.
-    pub(super) values: Mutex<Vec<Callbacks>>,
+    /// All values that handlers were registered with, for the drains, and whom each is asked about then.
+    pub(super) values: Mutex<Vec<(Callbacks, Scope)>>,
     pub(super) apart: Mutex<Vec<Apart>>,
 }
 
@@ -41,8 +44,23 @@ pub(super) type Scope = Vec<usize>;
 pub(super) struct Place {
     pub(super) callbacks: Callbacks,
     pub(super) scope: Scope,
-    pub(super) is_root: bool,
+    /// The run around, if there is one.
+    pub(super) around: Option<Arc<Known>>,
+    pub(super) tags: Vec<String>,
     pub(super) blocks: bool,
+}
+
+impl Place {
+    /// A run that starts here.
+    fn run(&self, number: u64) -> Known {
+        let id = RunId::from(u128::from(number));
+        Known {
+            id,
+            parent: self.around.as_ref().map(|around| around.id),
+            root: self.around.as_ref().map_or(id, |around| around.root),
+            tags: self.tags.clone(),
+        }
+    }
 }
 
 impl World {
@@ -52,6 +70,7 @@ impl World {
             history: History::default(),
             calls: AtomicU64::new(0),
             emissions: AtomicU64::new(0),
+            runs: AtomicU64::new(1),
             emitted_inside: AtomicU64::new(0),
             home: Mutex::default(),
             registered: Mutex::default(),
@@ -67,19 +86,21 @@ impl World {
     /// Has something emitted, and writes down when, and what came of it. `None` if it was dropped before.
     pub(super) async fn emit<T>(
         &self,
-        scope: &Scope,
-        within: Option<u64>,
+        emits: Emits<'_>,
         patience: Patience,
         emit: impl AsyncFnOnce(Emission) -> Result<T, EmitError>,
     ) -> Option<Result<T, EmitError>> {
         let emission = self.emissions.fetch_add(1, Ordering::Relaxed);
-        let scope = scope.clone();
         let watched = async {
-            self.history.add(Entry::Began {
+            self.history.add(Entry::Began(Began {
                 emission,
-                scope,
-                within,
-            });
+                what: emits.what,
+                method: emits.method,
+                run: emits.run.clone(),
+                scope: emits.scope.to_vec(),
+                within: emits.within,
+                thread: thread::current().id(),
+            }));
             let mut watch = Watch {
                 history: &self.history,
                 emission,
@@ -100,38 +121,67 @@ impl World {
         patient(watched, patience).await
     }
 
-    pub(super) async fn start(
-        &self,
+    /// Starts a run. `None` if it is dropped, fails, or is answered for.
+    pub(super) async fn start<'w>(
+        &'w self,
         place: &Place,
         kind: Kind,
         asks: bool,
-        emission: Emission,
-    ) -> Result<Option<Guard>, EmitError> {
-        if asks {
-            self.history.add(Entry::Asks { emission });
-        }
-        let blocks = place.blocks;
-        let guard = Guard::start(&place.callbacks, kind, How { blocks, asks }, emission).await?;
-        if guard.is_none() {
-            self.history.add(Entry::Answered { emission });
-        }
-        Ok(guard)
+        within: Option<u64>,
+        patience: Patience,
+    ) -> Option<Open<'w>> {
+        let run = Arc::new(place.run(self.runs.fetch_add(1, Ordering::Relaxed)));
+        let emits = Emits {
+            what: What::Start,
+            method: kind.methods()[0],
+            run: &run,
+            scope: &place.scope,
+            within,
+        };
+        let start = async |emission| {
+            if asks {
+                self.history.add(Entry::Asks { emission });
+            }
+            let (id, blocks) = (run.id, place.blocks);
+            let how = How { id, blocks, asks };
+            let guard = Guard::start(&place.callbacks, kind, how, emission).await?;
+            if guard.is_none() {
+                self.history.add(Entry::Answered { emission });
+            }
+            Ok(guard)
+        };
+        let guard = self.emit(emits, patience, start).await?.ok()??;
+        Some(Open {
+            world: self,
+            guard: Some(guard),
+            kind,
+            run: run.clone(),
+            scope: place.scope.clone(),
+            within,
+        })
     }
 
     /// What a handler emits: in the first run, or a run in that.
     pub(super) async fn emit_inside(&self, call: u64) {
         let so_far = self.emitted_inside.fetch_add(1, Ordering::Relaxed);
         let home = locked(&self.home).clone();
-        let Some(home) = home.filter(|_| so_far < EMITTED_INSIDE) else {
+        let Some((home, run)) = home.filter(|_| so_far < EMITTED_INSIDE) else {
             return;
         };
-        let (scope, within) = (&home.scope, Some(call));
+        let within = Some(call);
         if so_far.is_multiple_of(2) {
+            let emits = Emits {
+                what: What::Other,
+                method: "on_custom_event",
+                run: &run,
+                scope: &home.scope,
+                within,
+            };
             let event = async |emission: Emission| {
                 let data = || emission.into();
                 home.callbacks.custom_event("planned", data).await
             };
-            self.emit(scope, within, None, event).await;
+            self.emit(emits, None, event).await;
             return;
         }
         let kind = if so_far % 4 == 1 {
@@ -139,17 +189,24 @@ impl World {
         } else {
             Kind::Chain
         };
-        let start = async |emission| self.start(&home, kind, false, emission).await;
-        let Some(Ok(Some(guard))) = self.emit(scope, within, None, start).await else {
-            return;
-        };
-        let end = async |emission| guard.end(emission).await;
-        self.emit(scope, within, None, end).await;
+        if let Some(run) = self.start(&home, kind, false, within, None).await {
+            run.end(None).await;
+        }
     }
 
-    pub(super) fn keep(&self, callbacks: &Callbacks) {
-        locked(&self.values).push(callbacks.clone());
+    /// A value whose drains are waited for, and whose counts of these handlers are of this value alone.
+    pub(super) fn keep(&self, callbacks: &Callbacks, counted: Scope) {
+        locked(&self.values).push((callbacks.clone(), counted));
     }
+}
+
+/// What is emitted, and where.
+pub(super) struct Emits<'e> {
+    pub(super) what: What,
+    pub(super) method: &'static str,
+    pub(super) run: &'e Arc<Known>,
+    pub(super) scope: &'e [usize],
+    pub(super) within: Option<u64>,
 }
 
 /// Writes down that an emission is over, or was dropped.

@@ -1,8 +1,8 @@
-//! The rules of questions: handlers are asked one after another, and what they decide is done.
+//! Handlers are asked one after another, and what they decide is done.
 
-use super::super::history::{Call, Emission, Left, Returned, What};
+use super::super::history::{Began, Emission, Left, Returned, What};
 use super::super::plan::Verdict;
-use super::{Called, Checks};
+use super::{Broken, Called, Checks};
 
 /// What was decided about a start.
 enum Ruling {
@@ -13,171 +13,165 @@ enum Ruling {
     Stopped,
 }
 
-impl Checks<'_> {
+impl<'p> Checks<'p> {
     /// Those who were asked about a start, one after another.
-    fn asked(&self, emission: Emission) -> Vec<&Called> {
-        let about = |called: &&Called| {
+    fn asked(&self, emission: Emission) -> Vec<Called<'p>> {
+        let about = |called: &&Called<'_>| {
             called.call.what == What::Question && called.call.emission == Some(emission)
         };
-        self.calls.iter().filter(about).collect()
+        self.calls.iter().filter(about).copied().collect()
     }
 
-    fn ruling(&self, asked: &[&Called]) -> Ruling {
-        let mut ruling = Ruling::Go;
-        for called in asked {
-            match called.left {
-                Some((_, Left::Answered(Verdict::GoesOn))) => {}
-                Some((_, Left::Answered(Verdict::Rewrites))) => ruling = Ruling::Rewritten,
-                Some((_, Left::Answered(Verdict::Answers))) => return Ruling::Answered,
-                _ => return Ruling::Stopped,
-            }
-        }
-        ruling
+    /// Those who are to be asked, in the order of registration.
+    fn deciders(&self, began: &Began) -> Vec<usize> {
+        let asks = matches!(began.method, "on_llm_start" | "on_tool_start");
+        let scope = began.scope.iter().copied();
+        let deciders = scope.filter(|number| asks && self.handler(*number).answers);
+        deciders.collect()
     }
 
     /// Whether it is a start that a handler has answered for, where that is honoured.
     pub(super) fn is_answered(&self, emission: Emission) -> bool {
-        let is_answered = matches!(self.ruling(&self.asked(emission)), Ruling::Answered);
+        let is_answered = matches!(ruling(&self.asked(emission)), Ruling::Answered);
         is_answered && self.emissions[&emission].asks
+    }
+
+    /// What an emission inside a callback returns.
+    pub(super) fn decided_inside(&self, began: &Began) -> Returned {
+        if self.deciders(began).is_empty() {
+            Returned::Ok
+        } else {
+            Returned::Stopped
+        }
     }
 
     /// What an emission returns for which nobody raises anything.
     pub(super) fn decided(&self, emission: Emission) -> Returned {
         let asked = self.asked(emission);
-        match (self.ruling(&asked), self.emissions[&emission].asks) {
+        match (ruling(&asked), self.emissions[&emission].asks) {
             (Ruling::Go, _) | (Ruling::Rewritten, true) => Returned::Ok,
             (Ruling::Rewritten | Ruling::Answered, false) | (Ruling::Stopped, _) => {
                 Returned::Stopped
             }
-            (Ruling::Answered, true) => self.raised_at_the_end(emission, &asked),
+            (Ruling::Answered, true) => self.raised_at_the_end(emission),
         }
     }
 
     /// The run ends with the answer; who raises then has the last word.
-    fn raised_at_the_end(&self, emission: Emission, asked: &[&Called]) -> Returned {
-        let run = asked.first().map(|called| called.call.run);
+    fn raised_at_the_end(&self, emission: Emission) -> Returned {
+        let began = self.emissions[&emission].began;
         let fails = |number: &usize| {
-            self.calls.iter().any(|called| {
-                let is_end = called.call.what == What::Terminal && Some(called.call.run) == run;
-                let failed = called.left.is_none_or(|(_, how)| how != Left::Well);
-                called.call.handler == *number && is_end && failed
+            self.calls.iter().any(|it| {
+                let is_end = it.call.what == What::Terminal && it.call.run.id == began.run.id;
+                it.call.handler == *number && is_end && it.fails()
             })
         };
         let raises = |number: &&usize| {
             let handler = self.handler(**number);
             handler.raises && !handler.is_queued() && fails(number)
         };
-        let scope = &self.emissions[&emission].scope;
-        let first = scope.iter().find(raises);
+        let first = began.scope.iter().find(raises);
         first.map_or(Returned::Ok, |number| Returned::Raised(*number))
     }
+}
 
-    /// All who want to be are asked, in the order of registration, until one settles it; each about what it has
-    /// become, before the run starts.
-    pub(super) fn questions_are_asked_in_order(&mut self) {
-        let mut broken = Vec::new();
-        for (emission, calls) in self.all_of_emission() {
-            let emitted = &self.emissions[&emission];
-            let asked = self.asked(emission);
-            let starts = calls.iter().filter(|it| it.call.what == What::Start);
-            let (first, starts) = (calls[0].call.method, starts.collect::<Vec<_>>());
-            let asks = starts.is_empty() || first.contains("llm") || first.contains("tool");
-            if asked.is_empty() && (starts.is_empty() || !asks) {
-                continue;
-            }
-            let mut expected = emitted.scope.clone();
-            expected.retain(|number| self.handler(*number).answers);
-            let were = asked.iter().map(|it| it.call.handler).collect::<Vec<_>>();
-            if emitted.within.is_some() {
-                // Inside a callback, a question is a stop.
-                expected.clear();
-            }
-            let is_late = |number: &usize| self.handler(*number).may_be_late();
-            let went_on = matches!(self.ruling(&asked), Ruling::Go | Ruling::Rewritten);
-            // Where the start was heard, or returned, all had their say.
-            let is_whole = went_on
-                && !expected.iter().any(is_late)
-                && !matches!(emitted.returned, Some((_, Returned::Closed)))
-                && (emitted.returned.is_some() || !starts.is_empty());
-            if !is_whole {
-                expected.truncate(were.len());
-            }
-            if were != expected {
-                broken.push(format!("{emission}: asked {were:?}, not {expected:?}"));
-            }
-            let asked_late = were.iter().any(is_late);
-            let mut rewritten_by = Vec::new();
-            for (at, called) in asked.iter().enumerate() {
-                if called.call.rewritten_by != rewritten_by {
-                    broken.push(format!("{rewritten_by:?} rewrote {:?}", called.call));
-                }
-                let how = called.left.map(|(_, how)| how);
-                let is_last = at + 1 == asked.len();
-                match how {
-                    Some(Left::Answered(Verdict::GoesOn)) => {}
-                    Some(Left::Answered(Verdict::Rewrites)) => {
-                        rewritten_by.push(called.call.handler);
-                    }
-                    _ if is_last => {}
-                    _ => broken.push(format!("it was settled by {:?}", called.call)),
-                }
-                let next = asked.get(at + 1).map(|next| next.entered);
-                let next = next
-                    .into_iter()
-                    .chain(starts.iter().map(|it| it.entered))
-                    .min();
-                let is_over = called
-                    .left
-                    .is_some_and(|(left, _)| next.is_none_or(|it| left < it));
-                if !is_over && !is_late(&called.call.handler) {
-                    broken.push(format!("what comes next overtakes {:?}", called.call));
-                }
-            }
-            for start in starts {
-                // Who rewrites when its time is over does not rewrite.
-                if start.call.rewritten_by != rewritten_by && !asked_late {
-                    broken.push(format!("{rewritten_by:?} rewrote {:?}", start.call));
-                }
-            }
-        }
-        for question in broken {
-            self.breaks("handlers are asked one after another", question);
+fn ruling(asked: &[Called<'_>]) -> Ruling {
+    let mut ruling = Ruling::Go;
+    for called in asked {
+        match called.left {
+            Some((_, Left::Answered(Verdict::GoesOn))) => {}
+            Some((_, Left::Answered(Verdict::Rewrites))) => ruling = Ruling::Rewritten,
+            Some((_, Left::Answered(Verdict::Answers))) => return Ruling::Answered,
+            _ => return Ruling::Stopped,
         }
     }
+    ruling
+}
 
-    /// What is answered for ends with the answer, what is stopped with an error.
-    pub(super) fn decisions_are_honoured(&mut self) {
-        let mut broken = Vec::new();
-        for (emission, emitted) in &self.emissions {
-            let asked = self.asked(*emission);
-            let Some((_, returned)) = &emitted.returned else {
-                continue;
-            };
-            let Some(run) = asked.first().map(|called| called.call.run) else {
-                continue;
-            };
-            let ends = self.calls.iter().map(|called| &called.call);
-            let mut ends = ends.filter(|call| call.run == run && call.what == What::Terminal);
-            let is_answered = self.is_answered(*emission);
-            let late = |number: &usize| self.handler(*number).may_be_late();
-            if emitted.is_answered && !is_answered && !emitted.scope.iter().any(late) {
-                broken.push(format!("{emission}: nobody answered"));
-            }
-            if emitted.is_answered != (is_answered && *returned == Returned::Ok) {
-                broken.push(format!("{emission}: is answered, {}", emitted.is_answered));
-            }
-            let is_wrong = |call: &&Call| match returned {
-                Returned::Stopped => !call.method.ends_with("_error"),
-                Returned::Ok if is_answered => !call.method.ends_with("_end"),
-                _ => false,
-            };
-            broken.extend(
-                ends.find(is_wrong)
-                    .map(|call| format!("{returned:?}: {call:?}")),
-            );
+/// All who want to be are asked, in the order of registration, until one settles it; each about what it has
+/// become, before the run starts.
+pub(super) fn questions_are_asked_in_order(checks: &Checks<'_>, broken: &mut Broken) {
+    let rule = "handlers are asked one after another";
+    let told = checks.told();
+    for (emission, emitted) in &checks.emissions {
+        let (began, asked) = (emitted.began, checks.asked(*emission));
+        let starts = told.get(emission).map(Vec::as_slice).unwrap_or_default();
+        if began.what != What::Start {
+            continue;
         }
-        for start in broken {
-            self.breaks("what is decided is done", start);
+        let mut expected = checks.deciders(began);
+        if began.within.is_some() {
+            expected.clear();
+        }
+        let were: Vec<_> = asked.iter().map(|it| it.call.handler).collect();
+        let is_late = |number: &usize| checks.handler(*number).may_be_late();
+        let went_on = matches!(ruling(&asked), Ruling::Go | Ruling::Rewritten);
+        // Where the start was told, or returned, all had their say.
+        let is_whole = went_on
+            && !expected.iter().any(is_late)
+            && !matches!(emitted.returned, Some((_, Returned::Closed)))
+            && (emitted.returned.is_some() || !starts.is_empty());
+        if !is_whole {
+            expected.truncate(were.len());
+        }
+        if were != expected {
+            broken.by(rule, (began, were, expected));
+            continue;
+        }
+        let asked_late = were.iter().any(is_late);
+        let mut rewritten_by = Vec::new();
+        for (at, called) in asked.iter().enumerate() {
+            if called.call.rewritten_by != rewritten_by {
+                broken.by(rule, (called, rewritten_by.clone()));
+            }
+            match called.left.map(|(_, how)| how) {
+                Some(Left::Answered(Verdict::GoesOn)) => {}
+                Some(Left::Answered(Verdict::Rewrites)) => rewritten_by.push(called.call.handler),
+                _ if at + 1 == asked.len() => {}
+                _ => broken.by(rule, ("it was settled", called)),
+            }
+            let next = asked.get(at + 1).into_iter().chain(starts);
+            let next = next.map(|next| next.entered).min().unwrap_or(usize::MAX);
+            let is_over = called.left.is_some_and(|(left, _)| left < next);
+            if !is_over && !is_late(&called.call.handler) {
+                broken.by(rule, ("what comes next overtakes", called));
+            }
+        }
+        // Who rewrites when its time is over does not rewrite.
+        let mut others = starts
+            .iter()
+            .filter(|it| it.call.rewritten_by != rewritten_by);
+        if let Some(start) = others.next().filter(|_| !asked_late) {
+            broken.by(rule, (start, rewritten_by));
+        }
+    }
+}
+
+/// What is answered for ends with the answer, what is stopped with an error.
+pub(super) fn decisions_are_honoured(checks: &Checks<'_>, broken: &mut Broken) {
+    for (emission, emitted) in &checks.emissions {
+        let Some((_, returned)) = emitted.returned else {
+            continue;
+        };
+        let run = emitted.began.run.id;
+        let is_answered = checks.is_answered(*emission);
+        let late = |number: &usize| checks.handler(*number).may_be_late();
+        let is_certain = !emitted.began.scope.iter().any(late);
+        if is_certain && emitted.is_answered != (is_answered && *returned == Returned::Ok) {
+            broken.by("what is answered is honoured", emitted.began);
+        }
+        if emitted.began.what != What::Start {
+            continue;
+        }
+        let ends = checks.calls.iter().map(|called| called.call);
+        let mut ends = ends.filter(|call| call.run.id == run && call.what == What::Terminal);
+        let is_wrong = ends.find(|call| match returned {
+            Returned::Stopped => call.kind.is_none(),
+            Returned::Ok if is_answered => call.kind.is_some(),
+            _ => false,
+        });
+        if let Some(end) = is_wrong {
+            broken.by("what is decided is done", (emitted.began, returned, end));
         }
     }
 }
