@@ -1,4 +1,5 @@
 //! Ctrl-C: the run that is under way ends, and handlers get what is on its way to them, before the process leaves.
+//! Whoever asks again does not want to wait.
 //!
 //! ```sh
 //! cargo run --example shutdown --features ctrl-c
@@ -9,6 +10,7 @@ use std::time::Duration;
 
 use callbacks::{Callbacks, Queue, Run, RunError, callback_handler, handler};
 use callbacks_examples::ChatOpenAi;
+use tokio::signal::ctrl_c;
 
 /// How long the process waits for handlers.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,6 +29,7 @@ impl Audit {
     }
 }
 
+// What is said here goes to standard error: a handler that hangs while it writes has the lock of standard output.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let audit = handler(Audit)
@@ -36,21 +39,34 @@ async fn main() -> ExitCode {
     let chat = ChatOpenAi::new()
         .streaming(true)
         .callbacks(callbacks.clone());
-    let jokes = async { while chat.invoke("Tell me a joke").await.is_ok() {} };
+    let jokes = async {
+        eprintln!("Ctrl-C ends it");
+        while chat.invoke("Tell me a joke").await.is_ok() {}
+    };
     // Whichever is not first is dropped, and with it the guard of its run.
     tokio::select! {
-        () = jokes => {}
-        interrupted = tokio::signal::ctrl_c() => {
+        biased;
+        interrupted = ctrl_c() => {
             if let Err(error) = interrupted {
                 eprintln!("Ctrl-C cannot be heard: {error}");
             }
         }
+        () = jokes => {}
     }
-    let report = callbacks.flush(PATIENCE).await;
-    if report.is_complete() {
-        println!("all is told");
-        return ExitCode::SUCCESS;
+    let told = async {
+        eprintln!("Ctrl-C again ends it at once");
+        callbacks.flush(PATIENCE).await
+    };
+    tokio::select! {
+        biased;
+        _ = ctrl_c() => eprintln!("ended at once"),
+        report = told => {
+            if report.is_complete() {
+                eprintln!("all is told");
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("not told: {report:?}");
+        }
     }
-    println!("not told: {report:?}");
     ExitCode::FAILURE
 }

@@ -246,32 +246,6 @@ fn progress() {
     assert_eq!(progress, "");
 }
 
-/// Interrupted while a model answers.
-#[cfg(all(unix, feature = "ctrl-c"))]
-#[test]
-fn shutdown() {
-    use std::io::{BufRead, BufReader};
-
-    let mut running = Command::new(program("shutdown"))
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(running.stdout.take().unwrap()).lines();
-    assert_eq!(lines.next().unwrap().unwrap(), "\"\"");
-    let killed = Command::new("kill")
-        .args(["-INT", &running.id().to_string()])
-        .status();
-    assert!(killed.unwrap().success());
-    let lines: Vec<_> = lines.map(Result::unwrap).collect();
-    let last = &lines[lines.len().saturating_sub(2)..];
-    assert_eq!(
-        last,
-        ["ChatOpenAI ended: dropped", "all is told"],
-        "{lines:?}"
-    );
-    assert!(running.wait().unwrap().success());
-}
-
 #[cfg(feature = "spans")]
 #[test]
 fn spans() {
