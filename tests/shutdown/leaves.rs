@@ -113,7 +113,7 @@ fn a_task_leaves() {
     let runtime = runtime();
     let _callbacks = stuck(&runtime);
     let left = runtime.spawn(async { process::exit(CODE.into()) });
-    runtime.block_on(left).expect("it has left")
+    runtime.block_on(left).expect("it has left");
 }
 
 /// From the thread of a lane.
