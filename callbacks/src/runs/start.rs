@@ -284,8 +284,10 @@ impl Opener {
     ) -> Result<Core<K>, EmitError> {
         let Self { draft, asked } = self;
         let plan = match asked {
-            // The time that it took to decide is none of the run's.
-            Some(plan) => plan.now(),
+            Some(plan) => {
+                plan.info.decided();
+                plan
+            }
             None => draft.plan(),
         };
         if inside() {
@@ -420,14 +422,6 @@ impl Drop for Begins {
 pub(super) struct Plan {
     tree: Arc<Tree>,
     info: RunInfo,
-}
-
-impl Plan {
-    /// The same run, started only now.
-    fn now(self) -> Self {
-        let info = self.info.restarted();
-        Self { info, ..self }
-    }
 }
 
 impl Draft {
