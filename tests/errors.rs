@@ -2,16 +2,18 @@
 //! reach the emitter only where that was asked for.
 
 use std::fmt::Write as _;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use callbacks::events::{ChatModelStart, LlmEnd, LlmNewToken, LlmStart, ToolStart};
 use callbacks::{
-    Callbacks, EmitError, ErrorKind, Event, Interests, LlmResult, LlmRun, Message, RunError,
-    Serialized, callback_handler, handler,
+    BoxError, Callbacks, Chunk, Decision, EmitError, ErrorKind, Event, Interests, LlmResult,
+    LlmRun, Message, RunError, Serialized, callback_handler, handler,
 };
 use callbacks_tests::{Log, Order, Recorder, start};
+use futures_util::{StreamExt, poll, stream};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -597,6 +599,33 @@ async fn a_timeout_holds_for_a_handler_that_is_never_idle() {
     assert_eq!(error, "the handler took longer than 1ms");
 }
 
+#[derive(Debug)]
+struct Heavy {
+    _left: Undroppable,
+}
+
+impl std::fmt::Display for Heavy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("heavy")
+    }
+}
+
+impl std::error::Error for Heavy {}
+
+/// Fails where a run ends with an error, and so that nobody can drop it.
+struct Undying;
+
+#[callback_handler]
+impl Undying {
+    fn on_llm_error(&self) -> Result<(), Heavy> {
+        Err(Heavy { _left: Undroppable })
+    }
+
+    fn on_tool_error(&self) -> Result<(), Heavy> {
+        Err(Heavy { _left: Undroppable })
+    }
+}
+
 /// What a method that is dropped leaves behind, what a failure that is not raised leaves behind, and
 /// what is raised out of a start are all of the user's making.
 #[tokio::test(start_paused = true)]
@@ -615,19 +644,6 @@ async fn hostile_values_do_not_reach_the_emitter() {
             std::future::pending::<()>().await;
         }
     }
-
-    #[derive(Debug)]
-    struct Heavy {
-        _left: Undroppable,
-    }
-
-    impl std::fmt::Display for Heavy {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("heavy")
-        }
-    }
-
-    impl std::error::Error for Heavy {}
 
     struct Fails;
 
@@ -663,6 +679,78 @@ async fn hostile_values_do_not_reach_the_emitter() {
     assert_eq!(raised(run.end(LlmResult::default()).await).1, "on_llm_end");
     let start = callbacks.chain_start(&CHAIN, Value::Null).await;
     assert!(matches!(start, Err(EmitError::Raised { .. })));
+}
+
+/// What the error of a start, an answer, or a stopped run raises where the run closes with it is the lesser
+/// evil, and goes; whatever it does then, the emitter gets the first.
+#[tokio::test]
+async fn a_hostile_lesser_evil_does_not_reach_the_emitter() {
+    struct Stops;
+
+    #[callback_handler]
+    impl Stops {
+        fn on_tool_request(&self) -> Decision<String, Value> {
+            Decision::Stop("no".to_owned())
+        }
+
+        fn on_llm_new_token(&self) -> Result<(), &'static str> {
+            Err("no token")
+        }
+    }
+
+    failures();
+    let callbacks = Callbacks::new()
+        .with(handler(Never).raise_errors().named("never"))
+        .with(handler(Undying).raise_errors());
+    let started = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]);
+    assert_eq!(raised(started.await.map(drop)).2, "no start");
+    let callbacks = Callbacks::new()
+        .with(handler(Stops).raise_errors())
+        .with(handler(Undying).raise_errors());
+    let stopped = callbacks.tool_start(&CHAIN, "").await.map(drop);
+    assert!(matches!(stopped, Err(EmitError::Stopped { reason }) if reason == "no"));
+    let run = start(&callbacks).await;
+    let items = stream::iter(["Be", "cause"].map(Ok::<_, BoxError>));
+    let mut items = run.stream(items, |item: &&str| Chunk::text(*item)).raise();
+    let error = items.next().await.unwrap().unwrap_err();
+    let refused = error.downcast::<EmitError>().unwrap();
+    assert_eq!(raised(Err(*refused)).2, "no token");
+}
+
+/// The child's end raises what nobody waits for any more, and the parent is the last to hold it.
+#[tokio::test]
+async fn what_a_child_raises_does_not_keep_its_parent_open() {
+    struct Slow(Arc<Notify>, Log);
+
+    #[callback_handler]
+    impl Slow {
+        async fn on_tool_error(&self) -> Result<(), Heavy> {
+            self.0.notified().await;
+            self.1.add("tool error");
+            Err(Heavy { _left: Undroppable })
+        }
+
+        async fn on_chain_end(&self) {
+            self.1.add("chain end");
+        }
+    }
+
+    failures();
+    let (go, log) = (Arc::new(Notify::new()), Log::new());
+    let slow = Slow(go.clone(), log.clone());
+    let callbacks = Callbacks::new().with(handler(slow).raise_errors());
+    let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
+    let tool = chain.callbacks().tool_start(&CHAIN, "").await.unwrap();
+    drop(tool);
+    let mut end = pin!(chain.end(Value::Null));
+    assert!(poll!(end.as_mut()).is_pending());
+    go.notify_one();
+    // A task brings the child's end on, and then lets go of it.
+    while log.lines().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    end.await.unwrap();
+    assert_eq!(log.lines(), ["tool error", "chain end"]);
 }
 
 // What a handler is called for.

@@ -125,9 +125,8 @@ impl Answer {
         mut self: Box<Self>,
         failure: EmitError,
     ) -> Result<Option<Box<Self>>, EmitError> {
-        let terminal = self.failing(shown(&failure));
-        // What handlers of the error raise is the lesser evil.
-        let _ = self.core.close(terminal).await;
+        let partial = self.partial();
+        self.core.fail(shown(&failure), partial).await;
         Err(failure)
     }
 

@@ -61,10 +61,13 @@ pub(super) async fn closing(
     }
     for step in steps {
         match step {
-            Step::Closing(closing) => drop(closing.await),
+            // Nobody is there to raise it to; it is logged.
+            Step::Closing(closing) => {
+                let raised = closing.await;
+                quietly(|| drop(raised));
+            }
             Step::Abandoned(node, terminal) => {
                 let left = finish(&node, terminal).await;
-                // Nobody is there to raise it to; it is logged.
                 quietly(|| drop(left));
             }
         }

@@ -14,7 +14,7 @@ use super::closing::{close, set_off};
 use super::kinds::{Kind, Output};
 use super::tree::Node;
 use crate::argument::Payload;
-use crate::delivery::{Asked, Perhaps, Site, ask, emit, mark};
+use crate::delivery::{Asked, Perhaps, Site, ask, emit, mark, quietly};
 use crate::events::owned::AnyEvent;
 use crate::events::{
     AgentAction, AgentFinish, CustomEvent, Events, LlmEnd, LlmError, LlmNewToken, Retry,
@@ -251,6 +251,14 @@ impl<K: Kind> Core<K> {
             return Ok(());
         };
         close(node, terminal).await
+    }
+
+    /// Closes the run with an error for which there is one to be given out already: what handlers raise here
+    /// is the lesser evil.
+    pub(super) async fn fail(&mut self, error: RunError, partial: Option<LlmResult>) {
+        let terminal = self.failing(error, partial);
+        let raised = self.close(terminal).await;
+        quietly(|| drop(raised));
     }
 
     /// Closes the run without waiting for the handlers, unless it is closed.

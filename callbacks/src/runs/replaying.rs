@@ -10,7 +10,7 @@ use super::closing::{close, set_off};
 use super::kinds::Family;
 use super::start::{Begins, deliver_start};
 use super::tree::{Node, Tree};
-use crate::delivery::{Place, Prepared, Registry, Site, deliver, mark};
+use crate::delivery::{Place, Prepared, Registry, Site, deliver, mark, quietly};
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
 use crate::payload::{ErrorKind, RunError};
@@ -130,7 +130,8 @@ impl Replaying {
             if let Some((_, node)) = self.open.remove(info) {
                 let error = node.error(unended(why));
                 // It is closed by now, if a run around it has closed with it.
-                let _ = close(node, error).await;
+                let raised = close(node, error).await;
+                quietly(|| drop(raised));
             }
         }
         open.into_iter().rev().collect()

@@ -308,9 +308,8 @@ impl Opener {
         match deliver_start(begins, &event.view(), None).await {
             Ok(()) => Ok(guard),
             Err(error) => {
-                // Those who saw the start see the end. What that raises is the lesser evil.
-                let terminal = guard.failing(shown(&error), None);
-                let _ = guard.close(terminal).await;
+                // Those who saw the start see the end.
+                guard.fail(shown(&error), None).await;
                 Err(*error)
             }
         }
