@@ -48,7 +48,7 @@ pub use flush::{FlushReport, HandlerReport};
 
 pub(crate) use asking::{Asked, ask};
 pub(crate) use blocking::{block_on, mark, wait_for};
-pub(crate) use call::quietly;
+pub(crate) use call::{quietly, shown};
 pub(crate) use callback::{holds, inside, owe};
 pub(crate) use deferred::Turn;
 pub(crate) use delivering::{Prepared, deliver};

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::kinds::Llm;
-use super::start::shown;
 use crate::EmitError;
+use crate::delivery::shown;
 use crate::events::owned::AnyEvent;
 use crate::events::{LlmEnd, LlmError, LlmNewToken};
 use crate::payload::{Assembly, Chunk, LlmResult, RunError};

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,11 +19,11 @@ use super::kinds::{Family, Kind};
 use super::openings::Opening;
 use super::tree::{Node, Tree};
 use crate::delivery::{
-    Asked, Place, Prepared, PutOff, Site, ask, block_on, deliver, inside, owe, quietly,
+    Asked, Place, Prepared, PutOff, Site, ask, block_on, deliver, inside, owe, quietly, shown,
 };
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
-use crate::payload::{RunError, RunKind, Serialized};
+use crate::payload::{RunKind, Serialized};
 use crate::{BoxFuture, Callbacks, DecisionEvent, EmitError, Event, EventSet, RunId, RunInfo};
 
 /// A run about to start. Setters first, then `.await`: that gives the guard of the run.
@@ -381,15 +380,6 @@ impl fmt::Debug for Opener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Opener").field(&self.draft).finish()
     }
-}
-
-/// The error, as a run's. To show what a handler raised is code of users.
-pub(super) fn shown(error: &EmitError) -> RunError {
-    let shown = catch_unwind(AssertUnwindSafe(|| RunError::from(error)));
-    shown.unwrap_or_else(|panic| {
-        quietly(|| drop(panic));
-        RunError::new("a callback handler failed with an error that cannot be shown")
-    })
 }
 
 /// Whatever happens to a start, the terminal event that waits for it is let go.
