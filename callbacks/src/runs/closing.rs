@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
+use tokio::sync::oneshot;
 
 use super::tree::{Node, Step};
 use crate::delivery::sync::{Mutex, lock};
 use crate::delivery::{
-    Driven, Place, Prepared, Receipts, Site, Turn, deliver, hand_on, holds, inside, owe,
+    Driven, Place, Prepared, Receipts, Site, Turn, deliver, hand_on, holds, inside, mark, owe,
     poll_once_more, quietly,
 };
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
-use crate::{EmitError, EventSet};
+use crate::{BoxFuture, EmitError, EventSet};
 
 pub(super) type Closing = Driven<Raised>;
 
@@ -61,13 +62,11 @@ pub(super) async fn closing(
     }
     for step in steps {
         match step {
-            // Nobody is there to raise it to; it is logged.
-            Step::Closing(closing) => {
-                let raised = closing.await;
-                quietly(|| drop(raised));
-            }
+            Step::Closing(child) if child.is_deep() => apart(child.closing, &node).await,
+            Step::Closing(child) => ended(child.closing).await,
             Step::Abandoned(node, terminal) => {
                 let left = finish(&node, terminal).await;
+                // Nobody is there to raise it to; it is logged.
                 quietly(|| drop(left));
             }
         }
@@ -75,6 +74,27 @@ pub(super) async fn closing(
     let left = finish(&node, terminal).await;
     let nothing = left.error.is_none() && left.turns.is_empty();
     (!nothing).then(|| Arc::new(Mutex::new(left)))
+}
+
+/// Waits for a closing, whatever that raises.
+async fn ended(closing: Closing) {
+    let raised = closing.await;
+    quietly(|| drop(raised));
+}
+
+/// Has a closing driven by others, and waits for it without polling it. So they have to go on even where a
+/// thread comes to wait.
+async fn apart(closing: Closing, node: &Node) {
+    let (done, waits) = oneshot::channel();
+    let driven = async move {
+        ended(closing).await;
+        // Nobody may wait any more.
+        let _ = done.send(());
+    };
+    let driven: BoxFuture<'static, ()> = Box::pin(driven);
+    mark(|| hand_on(driven.shared(), node.tree.sequencer.home.as_ref()));
+    // What cannot be driven any more is not waited for either.
+    let _ = waits.await;
 }
 
 /// Delivers the terminal event. Whatever happens there, the closing goes on: others wait for it.

@@ -30,4 +30,4 @@ pub(crate) use driven::{Driven, hand_on, poll_once_more};
 pub(crate) use emission::{
     Heard, Place, Prepared, Receipts, Registry, Sequencer, Site, Surroundings, deliver,
 };
-pub(crate) use runtime::{Handle, own_runtime};
+pub(crate) use runtime::{Handle, mark, own_runtime};
