@@ -42,6 +42,7 @@ mod sequencer;
 pub(crate) mod sync;
 mod task;
 mod waiting;
+mod wakers;
 mod workers;
 
 pub use flush::{FlushReport, HandlerReport};

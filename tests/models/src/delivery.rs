@@ -14,6 +14,8 @@ mod ledger;
 mod pool;
 #[path = "../../../callbacks/src/delivery/task.rs"]
 mod task;
+#[path = "../../../callbacks/src/delivery/wakers.rs"]
+mod wakers;
 
 mod call;
 mod emission;
