@@ -7,6 +7,7 @@
 mod console;
 mod drawing;
 pub mod json_lines;
+mod open_runs;
 mod prices;
 #[cfg(feature = "progress")]
 mod progress;
