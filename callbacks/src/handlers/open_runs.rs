@@ -23,11 +23,10 @@ impl<T> OpenRuns<T> {
         if let Some(around) = around.as_ref().and_then(|around| self.0.get_mut(around)) {
             around.inside.insert(run.clone());
         }
-        let inside = HashSet::new();
         let open = OpenRun {
             kept,
             around,
-            inside,
+            inside: HashSet::new(),
         };
         self.0.insert(run.clone(), open);
     }

@@ -229,9 +229,10 @@ impl<T: Unpin> Future for Starting<'_, T> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            State::Unheard(started) => started
-                .take()
-                .map_or(Poll::Pending, |started| Poll::Ready(Ok(started))),
+            State::Unheard(started) => {
+                let started = started.take();
+                Poll::Ready(Ok(started.expect("`Starting` polled after completion")))
+            }
             State::Heard(start) => start.as_mut().poll(cx),
         }
     }

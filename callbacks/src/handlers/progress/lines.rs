@@ -112,7 +112,9 @@ impl Lines {
         if let Some(tree) = self.trees.remove(run.info()) {
             self.finish(&tree, error);
         } else if let Some(tree) = ended.first().and_then(|run| self.trees.get_mut(&run.tree)) {
-            ended.iter().for_each(|run| tree.end(run));
+            for run in &ended {
+                tree.end(run);
+            }
             tree.show();
         }
     }
