@@ -155,8 +155,23 @@ pub(super) async fn close(node: Arc<Node>, terminal: Option<AnyEvent>) -> Result
     left.error.map_or(Ok(()), Err)
 }
 
+/// Closes a run with this event, unless it is closed, and waits for nobody; where a thread may wait later that
+/// the runtime at hand needs, by what goes on all the same.
+pub(super) fn close_unwaited(node: &Arc<Node>, terminal: Option<AnyEvent>, blocking: bool) {
+    let close = || {
+        if let Ok(Some(closing)) = node.close(terminal) {
+            set_off(closing, node);
+        }
+    };
+    if blocking {
+        mark(close);
+    } else {
+        close();
+    }
+}
+
 /// Has a closing driven that nobody waits for. Inside a callback it comes when it is its turn.
-pub(super) fn set_off(closing: Closing, node: &Node) {
+fn set_off(closing: Closing, node: &Node) {
     let sequencer = &node.tree.sequencer;
     if inside() {
         let closed = async move { drop(closing.await) };

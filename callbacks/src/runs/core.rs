@@ -10,11 +10,11 @@ use std::thread;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::closing::{close, set_off};
+use super::closing::{close, close_unwaited};
 use super::kinds::{Kind, Output};
 use super::tree::Node;
 use crate::argument::Payload;
-use crate::delivery::{Asked, Perhaps, Site, ask, emit, mark, quietly};
+use crate::delivery::{Asked, Perhaps, Site, ask, emit, quietly};
 use crate::events::owned::AnyEvent;
 use crate::events::{
     AgentAction, AgentFinish, CustomEvent, Events, LlmEnd, LlmError, LlmNewToken, Retry,
@@ -273,16 +273,7 @@ impl<K: Kind> Core<K> {
             RunError::new("the run was dropped before it ended").with_kind(ErrorKind::Dropped)
         };
         let terminal = self.failing(error, partial);
-        let close = || {
-            if let Ok(Some(closing)) = node.close(terminal) {
-                set_off(closing, node);
-            }
-        };
-        if self.blocking {
-            mark(close);
-        } else {
-            close();
-        }
+        close_unwaited(node, terminal, self.blocking);
     }
 }
 

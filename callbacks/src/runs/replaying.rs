@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::iter::successors;
 use std::sync::Arc;
 
-use super::closing::{close, set_off};
+use super::closing::{close, close_unwaited};
 use super::kinds::Family;
 use super::start::{Begins, deliver_start};
 use super::tree::{Node, Tree};
-use crate::delivery::{Place, Prepared, Registry, Site, deliver, mark, quietly};
+use crate::delivery::{Place, Prepared, Registry, Site, deliver, quietly};
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
 use crate::payload::{ErrorKind, RunError};
@@ -171,16 +171,7 @@ impl Drop for Replaying {
     fn drop(&mut self) {
         for node in self.newest_first() {
             let error = node.error(unended("the replay was dropped before its end"));
-            let close = || {
-                if let Ok(Some(closing)) = node.close(error) {
-                    set_off(closing, node);
-                }
-            };
-            if self.blocking {
-                mark(close);
-            } else {
-                close();
-            }
+            close_unwaited(node, error, self.blocking);
         }
     }
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use futures_util::poll;
 
 use super::asked::Begun;
-use super::closing::set_off;
+use super::closing::close_unwaited;
 use super::core::{Core, Draft};
 use super::flavour::{Async, Blocking, Flavour};
 use super::guard::RunGuard;
@@ -393,10 +393,7 @@ impl Begins {
         let node = self.0.clone();
         drop(self);
         if let Err(error) = raised {
-            let closing = node.close(node.error(shown(&error)));
-            if let Ok(Some(closing)) = closing {
-                set_off(closing, &node);
-            }
+            close_unwaited(&node, node.error(shown(&error)), false);
             quietly(|| drop(error));
         }
     }

@@ -11,7 +11,7 @@ use std::task::Poll;
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use super::closing::{close, set_off};
+use super::closing::{close, close_unwaited};
 use super::kinds::Family;
 use super::tree::{Node, Tree};
 use crate::delivery::sync::{begin, end};
@@ -86,11 +86,7 @@ impl Guard {
                     Poll::Ready(())
                 }));
             }
-            How::Drop => {
-                if let Ok(Some(closing)) = node.close(node.error(RunError::new(""))) {
-                    set_off(closing, &node);
-                }
-            }
+            How::Drop => close_unwaited(&node, node.error(RunError::new("")), false),
         }
     }
 }
