@@ -1,7 +1,9 @@
 //! Rule 5: errors, panics and handlers that take too long. They are logged once, stop nobody, and
 //! reach the emitter only where that was asked for.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
+use std::panic;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Context, Waker};
@@ -577,6 +579,40 @@ fn a_timeout_needs_no_timers() {
     });
     assert_eq!(error, "the handler took longer than 1ms");
     free.send(()).unwrap();
+}
+
+/// Tokio tells that there are no timers by a panic alone, of which a hook hears. It does once.
+#[test]
+fn that_there_are_no_timers_is_found_out_once() {
+    thread_local! {
+        static PANICS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    struct Stuck;
+
+    #[callback_handler]
+    impl Stuck {
+        async fn on_llm_new_token(&self) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        PANICS.set(PANICS.get() + 1);
+        before(info);
+    }));
+    let stuck = handler(Stuck).timeout(Duration::from_millis(1));
+    let callbacks = Callbacks::new().with(stuck.raise_errors());
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(async {
+        let run = start(&callbacks).await;
+        for _ in 0..3 {
+            let error = raised(run.new_token("t").await).2;
+            assert_eq!(error, "the handler took longer than 1ms");
+        }
+    });
+    assert_eq!(PANICS.get(), 1);
 }
 
 /// It spends all that its task may spend before it has to yield.

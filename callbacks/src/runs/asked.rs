@@ -99,7 +99,11 @@ impl<'a, O: Deciding<'a>> Asking<'a, O, Blocking> {
     ///
     /// # Errors
     ///
-    /// See [`Start`].
+    /// See [`Start`]. As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn start(self) -> Result<Outcome<'a, O, Blocking>, EmitError> {
         self.begin().wait()
     }

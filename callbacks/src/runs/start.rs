@@ -187,7 +187,11 @@ impl<'a, O: Opening<'a>> Start<'a, O, Blocking> {
     ///
     /// # Errors
     ///
-    /// See [`Start`].
+    /// See [`Start`]. As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn start(self) -> Result<RunGuard<O::Kind, Blocking>, EmitError> {
         self.begin_plain().wait()
     }
