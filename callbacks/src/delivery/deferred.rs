@@ -186,7 +186,8 @@ async fn drive(deferred: Arc<Deferred>) {
     }
 }
 
-/// Is ready when it is polled again.
+/// Is ready when it is polled again, for which it wakes at once. Tokio's `yield_now` leaves that to the runtime
+/// at hand, and one that stands still, for the thread that waits here drives it, wakes nobody.
 async fn let_others() {
     let mut again = false;
     poll_fn(|cx| {
