@@ -1,17 +1,21 @@
 //! Rule 5: errors, panics and handlers that take too long. They are logged once, stop nobody, and
 //! reach the emitter only where that was asked for.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
+use std::panic;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
 use callbacks::events::{ChatModelStart, LlmEnd, LlmNewToken, LlmStart, ToolStart};
 use callbacks::{
-    Callbacks, EmitError, ErrorKind, Event, Interests, LlmResult, LlmRun, Message, RunError,
-    Serialized, callback_handler, handler,
+    BoxError, Callbacks, Chunk, Decision, EmitError, ErrorKind, Event, Interests, LlmResult,
+    LlmRun, Message, RunError, Serialized, callback_handler, handler,
 };
 use callbacks_tests::{Log, Order, Recorder, start};
+use futures_util::{StreamExt, poll, stream};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -577,6 +581,40 @@ fn a_timeout_needs_no_timers() {
     free.send(()).unwrap();
 }
 
+/// Tokio tells that there are no timers by a panic alone, of which a hook hears. It does once.
+#[test]
+fn that_there_are_no_timers_is_found_out_once() {
+    thread_local! {
+        static PANICS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    struct Stuck;
+
+    #[callback_handler]
+    impl Stuck {
+        async fn on_llm_new_token(&self) {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    let before = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        PANICS.set(PANICS.get() + 1);
+        before(info);
+    }));
+    let stuck = handler(Stuck).timeout(Duration::from_millis(1));
+    let callbacks = Callbacks::new().with(stuck.raise_errors());
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.unwrap().block_on(async {
+        let run = start(&callbacks).await;
+        for _ in 0..3 {
+            let error = raised(run.new_token("t").await).2;
+            assert_eq!(error, "the handler took longer than 1ms");
+        }
+    });
+    assert_eq!(PANICS.get(), 1);
+}
+
 /// It spends all that its task may spend before it has to yield.
 #[tokio::test]
 async fn a_timeout_holds_for_a_handler_that_is_never_idle() {
@@ -597,6 +635,33 @@ async fn a_timeout_holds_for_a_handler_that_is_never_idle() {
     assert_eq!(error, "the handler took longer than 1ms");
 }
 
+#[derive(Debug)]
+struct Heavy {
+    _left: Undroppable,
+}
+
+impl std::fmt::Display for Heavy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("heavy")
+    }
+}
+
+impl std::error::Error for Heavy {}
+
+/// Fails where a run ends with an error, and so that nobody can drop it.
+struct Undying;
+
+#[callback_handler]
+impl Undying {
+    fn on_llm_error(&self) -> Result<(), Heavy> {
+        Err(Heavy { _left: Undroppable })
+    }
+
+    fn on_tool_error(&self) -> Result<(), Heavy> {
+        Err(Heavy { _left: Undroppable })
+    }
+}
+
 /// What a method that is dropped leaves behind, what a failure that is not raised leaves behind, and
 /// what is raised out of a start are all of the user's making.
 #[tokio::test(start_paused = true)]
@@ -615,19 +680,6 @@ async fn hostile_values_do_not_reach_the_emitter() {
             std::future::pending::<()>().await;
         }
     }
-
-    #[derive(Debug)]
-    struct Heavy {
-        _left: Undroppable,
-    }
-
-    impl std::fmt::Display for Heavy {
-        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-            f.write_str("heavy")
-        }
-    }
-
-    impl std::error::Error for Heavy {}
 
     struct Fails;
 
@@ -663,6 +715,78 @@ async fn hostile_values_do_not_reach_the_emitter() {
     assert_eq!(raised(run.end(LlmResult::default()).await).1, "on_llm_end");
     let start = callbacks.chain_start(&CHAIN, Value::Null).await;
     assert!(matches!(start, Err(EmitError::Raised { .. })));
+}
+
+/// What the error of a start, an answer, or a stopped run raises where the run closes with it is the lesser
+/// evil, and goes; whatever it does then, the emitter gets the first.
+#[tokio::test]
+async fn a_hostile_lesser_evil_does_not_reach_the_emitter() {
+    struct Stops;
+
+    #[callback_handler]
+    impl Stops {
+        fn on_tool_request(&self) -> Decision<String, Value> {
+            Decision::Stop("no".to_owned())
+        }
+
+        fn on_llm_new_token(&self) -> Result<(), &'static str> {
+            Err("no token")
+        }
+    }
+
+    failures();
+    let callbacks = Callbacks::new()
+        .with(handler(Never).raise_errors().named("never"))
+        .with(handler(Undying).raise_errors());
+    let started = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]);
+    assert_eq!(raised(started.await.map(drop)).2, "no start");
+    let callbacks = Callbacks::new()
+        .with(handler(Stops).raise_errors())
+        .with(handler(Undying).raise_errors());
+    let stopped = callbacks.tool_start(&CHAIN, "").await.map(drop);
+    assert!(matches!(stopped, Err(EmitError::Stopped { reason }) if reason == "no"));
+    let run = start(&callbacks).await;
+    let items = stream::iter(["Be", "cause"].map(Ok::<_, BoxError>));
+    let mut items = run.stream(items, |item: &&str| Chunk::text(*item)).raise();
+    let error = items.next().await.unwrap().unwrap_err();
+    let refused = error.downcast::<EmitError>().unwrap();
+    assert_eq!(raised(Err(*refused)).2, "no token");
+}
+
+/// The child's end raises what nobody waits for any more, and the parent is the last to hold it.
+#[tokio::test]
+async fn what_a_child_raises_does_not_keep_its_parent_open() {
+    struct Slow(Arc<Notify>, Log);
+
+    #[callback_handler]
+    impl Slow {
+        async fn on_tool_error(&self) -> Result<(), Heavy> {
+            self.0.notified().await;
+            self.1.add("tool error");
+            Err(Heavy { _left: Undroppable })
+        }
+
+        async fn on_chain_end(&self) {
+            self.1.add("chain end");
+        }
+    }
+
+    failures();
+    let (go, log) = (Arc::new(Notify::new()), Log::new());
+    let slow = Slow(go.clone(), log.clone());
+    let callbacks = Callbacks::new().with(handler(slow).raise_errors());
+    let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
+    let tool = chain.callbacks().tool_start(&CHAIN, "").await.unwrap();
+    drop(tool);
+    let mut end = pin!(chain.end(Value::Null));
+    assert!(poll!(end.as_mut()).is_pending());
+    go.notify_one();
+    // A task brings the child's end on, and then lets go of it.
+    while log.lines().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    end.await.unwrap();
+    assert_eq!(log.lines(), ["tool error", "chain end"]);
 }
 
 // What a handler is called for.

@@ -5,9 +5,10 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use callbacks::events::{LlmEnd, LlmError};
 use callbacks::handlers::Progress;
 use callbacks::{
-    Callbacks, ErrorKind, Interests, LlmResult, LlmRun, RunError, RunId, Serialized, handler,
+    Callbacks, ErrorKind, Event, Interests, LlmResult, LlmRun, RunError, RunId, Serialized, handler,
 };
 use serde_json::json;
 use tokio::time::advance;
@@ -241,6 +242,26 @@ async fn a_part_of_a_tree_has_a_line_of_its_own() {
     end(chat).await;
     tool.end(&json!("")).await.unwrap();
     screen.eventually(&["✓ Shell: 0 µs"]);
+}
+
+/// Whether its own end is heard or not.
+#[tokio::test(start_paused = true)]
+async fn a_run_is_over_when_the_run_around_it_is() {
+    let screen = Screen::new();
+    let ends = Interests::of(&[LlmEnd::INDEX, LlmError::INDEX]);
+    let progress = handler(Progress::to(screen.clone())).except(ends);
+    let callbacks = Callbacks::new().with(progress);
+    let agent = callbacks.chain_start(&AGENT, json!(null)).await.unwrap();
+    let tool = agent.callbacks().tool_start(&SHELL, "ls").await.unwrap();
+    let chat = model(tool.callbacks()).await;
+    end(chat).await;
+    screen.eventually(&["planner › Model"]);
+    tool.end(&json!("")).await.unwrap();
+    screen.eventually(&["planner"]);
+    let chat = model(agent.callbacks()).await;
+    end(chat).await;
+    agent.end(&json!(null)).await.unwrap();
+    screen.eventually(&["✓ planner: 0 µs"]);
 }
 
 #[tokio::test(start_paused = true)]

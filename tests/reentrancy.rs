@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
@@ -1038,6 +1039,54 @@ async fn an_emission_that_is_given_up_leaves_no_waker_behind() {
     go.add_permits(1);
     one.await.unwrap();
     assert_eq!(log.lines(), ["go", "in"]);
+}
+
+/// An executor may poll where it is woken, and be woken where a handler emits.
+#[tokio::test]
+async fn a_waker_may_emit_where_it_is_woken() {
+    struct Emits {
+        own: Own,
+        armed: AtomicBool,
+    }
+
+    impl Wake for Emits {
+        fn wake(self: Arc<Self>) {
+            if self.armed.swap(false, Ordering::SeqCst) {
+                self.own.text("woken");
+            }
+        }
+    }
+
+    let log = Log::new();
+    let (answers, own, go) = answers(&log);
+    let callbacks = Callbacks::new().with(answers);
+    let run = own.start(&callbacks).await;
+    let emits = Arc::new(Emits {
+        own: own.clone(),
+        armed: AtomicBool::new(false),
+    });
+    let waker = Waker::from(emits.clone());
+    let mut one = Box::pin(run.text("go"));
+    let polled = one.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+
+    let (armed, twice) = (emits.clone(), own.clone());
+    let twice = Hears(move |_: &str| {
+        twice.text("once");
+        armed.armed.store(true, Ordering::SeqCst);
+        twice.text("twice");
+    });
+    let other = Callbacks::new().with(handler(twice).inline().raise_errors());
+    let other = chain(&other).await;
+    let mut both = Box::pin(other.text("both"));
+    let emitted = poll!(both.as_mut());
+    assert!(emitted.is_pending(), "{emitted:?}");
+    assert!(!emits.armed.load(Ordering::SeqCst), "nobody was woken");
+    go.add_permits(1);
+    both.await.unwrap();
+    one.await.unwrap();
+    assert!(callbacks.flush(LONG).await.is_complete());
+    assert_eq!(log.lines(), ["go", "in", "once", "twice", "woken"]);
 }
 
 /// An event and its number.

@@ -3,13 +3,14 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::fmt::{Debug, Write as _};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use callbacks::events::{ToolEnd, ToolError};
 use callbacks::handlers::Spans;
 use callbacks::{
-    Callbacks, Generation, Interests, LlmOutput, LlmResult, Message, ModelParams, RunError, RunId,
-    RunKind, Serialized, TokenUsage, handler,
+    Callbacks, Event as _, Generation, Interests, LlmOutput, LlmResult, Message, ModelParams,
+    RunError, RunId, RunKind, Serialized, TokenUsage, handler,
 };
 use serde_json::json;
 use tracing::field::{Field, Visit};
@@ -317,6 +318,29 @@ async fn a_run_that_was_not_heard_is_passed_over() {
     let inner = tool.callbacks().chain_start(&CHAIN, &inputs).await.unwrap();
     let (chain_span, _) = collector.of_run(chain.id());
     assert_eq!(collector.of_run(inner.id()).1.parent, Some(chain_span));
+}
+
+/// Whether its own end is heard or not.
+#[tokio::test]
+async fn the_span_of_a_run_is_over_when_the_run_around_it_is() {
+    let collector = collector();
+    let ends = Interests::of(&[ToolEnd::INDEX, ToolError::INDEX]);
+    let spans = Arc::new(Spans::new());
+    let callbacks = Callbacks::new().with(handler(spans.clone()).inline().except(ends));
+    let inputs = json!(null);
+    let chain = callbacks.chain_start(&CHAIN, &inputs).await.unwrap();
+    let inner = chain.callbacks().chain_start(&CHAIN, &inputs);
+    let inner = inner.await.unwrap();
+    let tool = inner.callbacks().tool_start(&TOOL, "tea").await.unwrap();
+    let ids = [tool.id(), inner.id(), chain.id()];
+    let handles = || ids.map(|id| collector.of_run(id).1.handles > 0);
+    tool.end(&inputs).await.unwrap();
+    assert_eq!(handles(), [true; 3]);
+    inner.end(&inputs).await.unwrap();
+    assert_eq!(handles(), [false, false, true]);
+    chain.end(&inputs).await.unwrap();
+    assert_eq!(handles(), [false; 3]);
+    assert!(format!("{spans:?}").contains("open: 0"), "{spans:?}");
 }
 
 #[tokio::test]

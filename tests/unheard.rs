@@ -1,5 +1,6 @@
 //! Rule 1: nobody listening costs nothing.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,6 +12,7 @@ use callbacks::{
 };
 use callbacks_tests::start;
 use futures_executor::block_on;
+use futures_util::FutureExt;
 
 const MODEL: Serialized = Serialized::new("Model");
 
@@ -150,4 +152,25 @@ fn nothing_is_allocated_for_nobody() {
     let run = block_on(start(&callbacks));
     let measured = measure(|| block_on(run.new_token("token")).unwrap());
     assert_eq!(measured.count_total, 0);
+}
+
+/// As an async function does, whether somebody listens or not: who waits for it a second time by mistake does
+/// not wait for ever.
+#[test]
+fn a_start_panics_where_it_is_polled_after_its_end() {
+    struct OnlyTools;
+
+    #[callback_handler]
+    impl OnlyTools {
+        async fn on_tool_start(&self) {}
+    }
+
+    let it = Serialized::new("it");
+
+    for callbacks in [Callbacks::new(), Callbacks::new().with(OnlyTools)] {
+        let mut start = callbacks.tool_start(&it, "input").into_future();
+        assert!((&mut start).now_or_never().is_some());
+        let again = catch_unwind(AssertUnwindSafe(|| (&mut start).now_or_never()));
+        assert!(again.is_err());
+    }
 }

@@ -61,14 +61,18 @@ use crate::{Callbacks, DecisionEvent, EmitError, Event, FlushReport, NoReply};
 ///
 /// A worker of a multi-thread runtime hands its other tasks on before a plain method is called, and
 /// before it waits: it does what tokio's [`block_in_place`](tokio::task::block_in_place) does, which
-/// takes one of the threads for blocking code (512, by default) for as long, and panics in a `LocalSet`
-/// and on a thread that drives one runtime and has entered another. Do not block there.
+/// takes one of the threads for blocking code (512, by default) for as long.
 ///
 /// On the thread of a current-thread runtime, that runtime stands still meanwhile. A handler must not
 /// wait there for one of its tasks. Where a current-thread runtime is at hand, an async method without
 /// a timeout of its own has one of 30 seconds; and what waits so long for something else that never
 /// happens, such as room in the queue of a task that stands still, is
 /// [`EmitError::WouldDeadlock`].
+///
+/// # Panics
+///
+/// What waits, or calls a plain method, panics where tokio's `block_in_place` does: in a `LocalSet` of a
+/// multi-thread runtime, and on a thread that drives one runtime and has entered another. Do not block there.
 #[derive(Clone, Default)]
 #[must_use = "`Callbacks` does nothing by itself: start a run, or emit"]
 pub struct BlockingCallbacks(Callbacks);
@@ -136,7 +140,13 @@ impl BlockingCallbacks {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run that this value belongs to is over.
+    /// [`EmitError::Raised`] if a handler failed whose errors are raised, and [`EmitError::RunClosed`] if a handler
+    /// listens and the run that this value belongs to is over.
+    /// As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn emit<E: Event<Reply: NoReply>>(&self, event: E) -> Result<(), EmitError> {
         if self.0.wants::<E>() {
             block_on(self.0.emit(event))
@@ -148,6 +158,10 @@ impl BlockingCallbacks {
     /// Emits a [`CustomEvent`], as [`Callbacks::custom_event`] does.
     ///
     /// # Errors
+    ///
+    /// See [`emit`](Self::emit).
+    ///
+    /// # Panics
     ///
     /// See [`emit`](Self::emit).
     pub fn custom_event(&self, name: &str, data: impl Payload<Value>) -> Result<(), EmitError> {
@@ -162,7 +176,13 @@ impl BlockingCallbacks {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run that this value belongs to is over.
+    /// [`EmitError::RunClosed`] if a handler listens and the run that this value belongs to is over. What goes
+    /// wrong in a handler is no error, but a [`stop`](crate::Reply::stop).
+    /// As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn ask<E: DecisionEvent>(&self, event: E) -> Result<E::Reply, EmitError> {
         block_on(self.0.ask(event))
     }
@@ -170,6 +190,10 @@ impl BlockingCallbacks {
     /// Like [`ask`](Self::ask), and gives back the event as the answers left it.
     ///
     /// # Errors
+    ///
+    /// See [`ask`](Self::ask).
+    ///
+    /// # Panics
     ///
     /// See [`ask`](Self::ask).
     pub fn ask_to_rewrite<E: DecisionEvent>(
@@ -180,6 +204,10 @@ impl BlockingCallbacks {
     }
 
     /// Waits until all events have arrived that are on their way, as [`Callbacks::flush`] does.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn flush(&self, timeout: Duration) -> FlushReport {
         wait_for(self.0.flush(timeout))
     }

@@ -346,7 +346,8 @@ impl Callbacks {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run that this value belongs to is over.
+    /// [`EmitError::Raised`] if a handler failed whose errors are raised, and [`EmitError::RunClosed`] if a handler
+    /// listens and the run that this value belongs to is over.
     pub fn emit<'a, E: Event<Reply: NoReply> + 'a>(
         &'a self,
         event: E,
@@ -394,8 +395,8 @@ impl Callbacks {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run that this value belongs to is over. What goes wrong in a
-    /// handler is no error, but a [`stop`](crate::Reply::stop).
+    /// [`EmitError::RunClosed`] if a handler listens and the run that this value belongs to is over. What goes
+    /// wrong in a handler is no error, but a [`stop`](crate::Reply::stop).
     pub async fn ask<E: DecisionEvent>(&self, event: E) -> Result<E::Reply, EmitError> {
         Ok(self.asked(event).await?.reply())
     }

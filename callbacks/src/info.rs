@@ -115,11 +115,12 @@ impl Labels {
 }
 
 /// What is known about a run from its start on. Cheap to clone, and good to keep: it holds no
-/// handler, and what it says does not change.
+/// handler, and from the start on what it says does not change.
 ///
 /// A handler gets it from [`Run::info`], to remember a run beyond the event: as the key of a map, for two
-/// are equal if they are of the same run. Emitters may give two runs the same id. (Where clippy
-/// warns of a mutable key: what can change in it, the id, is not what it is compared by.)
+/// are equal if they are of the same run, which a question is that is asked before the run starts. Emitters
+/// may give two runs the same id. (Where clippy warns of a mutable key: what can change in it, the id and
+/// the time of the start, is not what it is compared by.)
 ///
 /// ```
 /// use std::collections::HashMap;
@@ -153,6 +154,8 @@ struct Facts {
     labels: Arc<Labels>,
     parent: Option<RunInfo>,
     started_at: SystemTime,
+    /// When it was decided that it starts, if handlers were asked.
+    decided_at: OnceLock<SystemTime>,
 }
 
 impl RunInfo {
@@ -182,20 +185,13 @@ impl RunInfo {
             labels,
             parent,
             started_at,
+            decided_at: OnceLock::new(),
         }))
     }
 
-    /// The same run, started now.
-    pub(crate) fn restarted(&self) -> Self {
-        let Facts {
-            kind,
-            name,
-            labels,
-            parent,
-            ..
-        } = &*self.0;
-        let (name, labels, parent) = (name.clone(), labels.clone(), parent.clone());
-        Self::new(Some(self.id()), *kind, name, labels, parent)
+    /// The time that it took to decide about it is none of the run's.
+    pub(crate) fn decided(&self) {
+        self.0.decided_at.get_or_init(SystemTime::now);
     }
 
     /// The empty run, in which events outside any run are emitted.
@@ -283,10 +279,12 @@ impl RunInfo {
         &self.0.labels.metadata
     }
 
-    /// When it was started.
+    /// When it was started. Where handlers are asked whether it may, that is when they were done; until then,
+    /// it is when the first was asked.
     #[must_use]
     pub fn started_at(&self) -> SystemTime {
-        self.0.started_at
+        let decided_at = self.0.decided_at.get();
+        decided_at.copied().unwrap_or(self.0.started_at)
     }
 }
 

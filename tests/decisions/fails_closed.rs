@@ -1,15 +1,20 @@
 //! Whatever goes wrong with a question is a stop, and nobody is asked or shown what they should not.
 
+use std::error::Error;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use callbacks::events::{AnyEvent, Events, ToolRequest, owned};
-use callbacks::{Callbacks, Decision, EmitError, EventSet, Message, callback_handler, handler};
-use callbacks_tests::{Log, recorder};
+use callbacks::{
+    Callbacks, ChainRun, Decision, EmitError, EventSet, Message, callback_handler, handler,
+};
+use callbacks_tests::{Log, Recorder, recorder};
 use futures_util::FutureExt;
 use serde_json::Value;
+use tokio::sync::Notify;
 
 use super::{CHAIN, LONG, MODEL, ModelDecision, TOOL, ToolDecision};
 
@@ -154,6 +159,95 @@ async fn a_batch_that_is_stopped_shows_nothing_that_was_not_asked_about() {
     }
 }
 
+/// An error with itself as its source, and one that emits where it is shown.
+#[derive(Clone)]
+enum Odd {
+    Circular,
+    Emits(Arc<ChainRun>, Log),
+}
+
+impl fmt::Display for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Self::Emits(chain, log) = self {
+            let emitted = chain.text("shown").now_or_never();
+            log.add(format_args!("{:?}", emitted.map(|emitted| emitted.is_ok())));
+        }
+        f.write_str("it bites its tail")
+    }
+}
+
+impl fmt::Debug for Odd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Odd")
+    }
+}
+
+impl Error for Odd {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        matches!(self, Self::Circular).then_some(self)
+    }
+}
+
+/// Raises it as an answer, and at a start.
+struct Raises(Odd);
+
+#[callback_handler]
+impl Raises {
+    fn on_tool_request(&self) -> Result<ToolDecision, Odd> {
+        Err(self.0.clone())
+    }
+
+    fn on_retriever_start(&self) -> Result<(), Odd> {
+        Err(self.0.clone())
+    }
+}
+
+#[tokio::test]
+async fn a_reason_ends_even_where_sources_do_not() {
+    let raises = handler(Raises(Odd::Circular)).named("odd");
+    let callbacks = Callbacks::new().with(raises);
+    let Err(EmitError::Stopped { reason }) = callbacks.tool_start(&TOOL, "x").await else {
+        panic!("it started")
+    };
+    let start =
+        "the callback handler `odd` failed in `on_tool_request`: it bites its tail: it bites";
+    assert!(reason.starts_with(start), "{reason}");
+    assert!(reason.len() < 10_000, "{}", reason.len());
+}
+
+/// What a handler's error emits where it is shown is put off, as it is inside the handler.
+#[tokio::test]
+async fn an_error_may_emit_where_it_is_shown() {
+    struct Slow(Arc<Notify>);
+
+    #[callback_handler]
+    impl Slow {
+        async fn on_text(&self) {
+            self.0.notified().await;
+        }
+    }
+
+    let (log, go) = (Log::new(), Arc::new(Notify::new()));
+    let callbacks = Callbacks::new()
+        .with(Slow(go.clone()))
+        .with(Recorder::default());
+    let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
+    let odd = Odd::Emits(Arc::new(chain), log.clone());
+    let callbacks = callbacks.with(handler(Raises(odd)).raise_errors());
+    let stopped = callbacks.tool_start(&TOOL, "x").await;
+    assert!(
+        matches!(stopped, Err(EmitError::Stopped { .. })),
+        "{stopped:?}"
+    );
+    let raised = callbacks.retriever_start(&TOOL, "x").await;
+    assert!(
+        matches!(raised, Err(EmitError::Raised { .. })),
+        "{raised:?}"
+    );
+    go.notify_one();
+    assert_eq!(log.lines(), ["Some(true)"; 2]);
+}
+
 /// A question that nobody waits for any more is put to the handler all the same: a person is asked
 /// about a tool that was stopped long ago, a budget is spent for nothing.
 #[tokio::test]
@@ -232,10 +326,10 @@ mod set {
     }
 }
 
-struct Odd;
+struct Asked;
 
 #[callback_handler(events = set::odd)]
-impl Odd {
+impl Asked {
     fn on_question(&self, what: &str) -> set::Reply {
         match what {
             "panics" => set::Reply::Panics,
@@ -249,7 +343,7 @@ impl Odd {
 /// comes out of `ask`.
 #[tokio::test]
 async fn a_panic_in_settle_is_a_stop() {
-    let callbacks = Callbacks::new().with(Odd);
+    let callbacks = Callbacks::new().with(Asked);
     let question = set::odd::Question { what: "panics" };
     let reason = "the answer panicked where it was to settle the matter";
     let is_no = |reply| matches!(reply, Ok(set::Reply::No(no)) if no.ends_with(reason));

@@ -8,6 +8,7 @@
 mod asked;
 mod fails_closed;
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime};
@@ -571,6 +572,9 @@ async fn the_question_is_of_the_run_that_starts() {
         assert_eq!(info.tags(), ["prod"]);
     }
     assert!(first < second);
+    // What a handler keeps of the run when it is asked, it finds when the run starts.
+    assert_eq!(asked, started);
+    assert!(HashMap::from([(asked, "asked")]).contains_key(started));
     assert_events!(records, [ChainStart, ToolStart, ToolEnd]);
     drop((chain, callbacks));
     let methods: Vec<_> = stream.map(|record| record.method()).collect().await;
@@ -592,8 +596,10 @@ async fn a_run_starts_when_it_was_decided() {
 
     #[callback_handler]
     impl Clock {
-        async fn on_tool_request(&self) -> ToolDecision {
+        async fn on_tool_request(&self, run: &Run<'_>) -> ToolDecision {
+            let asked = run.started_at();
             tokio::time::sleep(Duration::from_millis(2)).await;
+            assert!(run.started_at() == asked && asked < SystemTime::now());
             *self.0.lock().unwrap() = Some(SystemTime::now());
             Decision::Continue
         }

@@ -158,6 +158,24 @@ async fn where_an_error_is_raised() {
     assert_events!(recorder, [ChainStart, Text, ChainEnd]);
 }
 
+/// An error that nobody can drop.
+#[derive(Debug)]
+struct Undying;
+
+impl std::fmt::Display for Undying {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("not dropped yet")
+    }
+}
+
+impl std::error::Error for Undying {}
+
+impl Drop for Undying {
+    fn drop(&mut self) {
+        panic!("it does not want to be dropped");
+    }
+}
+
 /// A start that raises, an end that raises, and what raises again where the rest is closed.
 #[tokio::test]
 async fn whatever_raises() {
@@ -167,8 +185,9 @@ async fn whatever_raises() {
         let recorder = Recorder::new();
         let calls = AtomicUsize::new(0);
         let strict = Faulty::calling(move |_| match calls.fetch_add(1, Ordering::SeqCst) + 1 {
-            call if call >= at => Err("enough".to_owned()),
-            _ => Ok(()),
+            call if call < at => Ok(()),
+            call if call == at => Err(BoxError::from("enough")),
+            _ => Err(Undying.into()),
         });
         let callbacks = Callbacks::new()
             .with(handler(strict).raise_errors())

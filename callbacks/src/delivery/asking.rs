@@ -3,15 +3,13 @@
 //! Each is called like for any other event, as the one handler of a route: on its lane, within its
 //! time, and whatever it does is caught. Only that its answer is kept, and that a failure is a stop.
 
-use std::error::Error;
 use std::mem;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
-use super::call::{Aftermath, Called, quietly};
+use super::call::{Aftermath, Called, quietly, shown};
 use super::callback::{self, During, inside};
 use super::delivering::{Prepared, deliver};
 use super::dispatcher::{Entry, Route, Sort};
@@ -19,6 +17,7 @@ use super::emission::Place;
 use super::ledger::Trouble;
 use super::lock;
 use crate::handler::{Answer, Outcome};
+use crate::payload::RunError;
 use crate::{BoxFuture, DecisionEvent, Deliver, EmitError, EventSet, Interests, Reply, Run};
 
 /// What came out of asking.
@@ -130,24 +129,13 @@ async fn ask_one<E: DecisionEvent>(
     })
 }
 
-/// A failure, as the reason of a stop. To show what a handler failed with is code of users.
+/// A failure, as the reason of a stop.
 fn reason(error: EmitError) -> String {
-    let show = || {
-        let mut shown = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            shown.push_str(": ");
-            shown.push_str(&error.to_string());
-            source = error.source();
-        }
-        shown
-    };
-    let shown = catch_unwind(AssertUnwindSafe(show)).unwrap_or_else(|panic| {
-        quietly(|| drop(panic));
-        "a callback handler failed with an error that cannot be shown".to_owned()
-    });
+    let RunError {
+        message, sources, ..
+    } = shown(&error);
     quietly(|| drop(error));
-    shown
+    [vec![message], sources].concat().join(": ")
 }
 
 /// A handler that is asked, as one that is told.

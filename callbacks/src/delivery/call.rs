@@ -14,6 +14,7 @@ use super::ledger::{Receipt, Trouble};
 use super::waiting::{Verdict, Waiting};
 use crate::error::Repeated;
 use crate::handler::Outcome;
+use crate::payload::RunError;
 use crate::{BoxError, BoxFuture, EmitError, EventSet, Run, RunInfo};
 
 /// What calls leave behind for their emission: next to nothing, mostly.
@@ -305,6 +306,16 @@ fn panicked(panic: Box<dyn Any + Send>) -> Outcome {
     let error = Panicked(message.unwrap_or("no message").to_owned());
     quietly(|| drop(panic));
     Err(error.into())
+}
+
+/// The error, as a run's. To show what a handler raised is code of users.
+pub(crate) fn shown(error: &EmitError) -> RunError {
+    // What is put off there is handed on.
+    let shown = callback::call(During::Waiting, || RunError::from(error), drop);
+    shown.unwrap_or_else(|panic| {
+        quietly(|| drop(panic));
+        RunError::new("a callback handler failed with an error that cannot be shown")
+    })
 }
 
 /// Runs code of users that nobody waits for an answer of, such as dropping what is theirs. No panic

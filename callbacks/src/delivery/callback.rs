@@ -48,19 +48,20 @@ pub(crate) fn holds() -> bool {
 
 /// Has whoever called the handler wait for this turn.
 pub(crate) fn owe(turn: Turn) {
-    let add = |owed: &mut Vec<Turn>| {
-        match owed.last_mut() {
-            Some(last) => last.join(turn),
-            None => Some(turn),
+    let add = |owed: &mut Vec<Turn>| match owed.last_mut() {
+        Some(last) if last.is_with(&turn) => Some(last.join(turn)),
+        _ => {
+            owed.push(turn);
+            None
         }
-        .map(|turn| owed.push(turn))
     };
     // On a thread that ends, the turn is dropped: that has the work done, too.
-    let _ = OWED.try_with(|owed| add(&mut owed.borrow_mut()));
+    let earlier = OWED.try_with(|owed| add(&mut owed.borrow_mut()));
     STATE.set(State {
         owing: true,
         ..STATE.get()
     });
+    drop(earlier);
 }
 
 /// Calls code of handlers; gives what it returned, or panicked with. What it put off is handed to

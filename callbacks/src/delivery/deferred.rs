@@ -1,7 +1,7 @@
 //! What is put off in a run tree, because it was emitted inside a callback: it is done in order,
 //! once the emission around it has reached all its handlers, and before anything later is emitted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -15,6 +15,7 @@ use super::call::quietly;
 use super::driven::{Driven, hand_on, poll_once_more};
 use super::runtime::Handle;
 use super::sync::{AtomicBool, Mutex, MutexGuard, lock};
+use super::wakers::Wakers;
 use crate::BoxFuture;
 
 /// An emission or the closing of a run.
@@ -44,8 +45,7 @@ struct Queue {
     /// By which number it waits whom the driver was handed on to, so that nobody else has to.
     handed_on: Option<u64>,
     /// Those who wait for something to change.
-    waiting: BTreeMap<u64, Waker>,
-    waiters: u64,
+    waiting: Wakers,
 }
 
 struct Slot {
@@ -106,27 +106,31 @@ impl Deferred {
 
     fn turn_of(self: &Arc<Self>, queue: &mut Queue, number: u64) -> Option<Turn> {
         let driver = queue.driver.clone()?;
-        queue.waiters += 1;
         Some(Turn {
             deferred: self.clone(),
             number,
             held: Vec::new(),
             driver: Some(driver),
             responsible: false,
-            waiter: queue.waiters,
+            waiter: queue.waiting.number(),
         })
     }
 
     /// The next work; `None` if there is no more.
     fn poll_next(&self, driver: u64, cx: &mut Context<'_>) -> Poll<Option<Work>> {
+        let waker = cx.waker().clone();
         let mut queue = lock(&self.queue);
         match queue.work.front() {
             Some(slot) if slot.released => {
                 queue.begun += 1;
-                Poll::Ready(queue.work.pop_front().map(|slot| slot.work))
+                let next = queue.work.pop_front();
+                drop(queue);
+                Poll::Ready(next.map(|slot| slot.work))
             }
             Some(_) => {
-                queue.waiting.insert(driver, cx.waker().clone());
+                let before = queue.waiting.register(driver, waker);
+                drop(queue);
+                drop(before);
                 Poll::Pending
             }
             None => {
@@ -160,9 +164,9 @@ impl Deferred {
 }
 
 fn wake_all(mut queue: MutexGuard<'_, Queue>) {
-    let waiting = std::mem::take(&mut queue.waiting);
+    let waiting = queue.waiting.take();
     drop(queue);
-    waiting.into_values().for_each(Waker::wake);
+    waiting.for_each(Waker::wake);
 }
 
 async fn drive(deferred: Arc<Deferred>) {
@@ -182,7 +186,8 @@ async fn drive(deferred: Arc<Deferred>) {
     }
 }
 
-/// Is ready when it is polled again.
+/// Is ready when it is polled again, for which it wakes at once. Tokio's `yield_now` leaves that to the runtime
+/// at hand, and one that stands still, for the thread that waits here drives it, wakes nobody.
 async fn let_others() {
     let mut again = false;
     poll_fn(|cx| {
@@ -209,15 +214,18 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// Becomes the later one of two turns of a run tree, and gives back one of another.
-    pub(super) fn join(&mut self, mut later: Turn) -> Option<Turn> {
-        if !Arc::ptr_eq(&self.deferred, &later.deferred) {
-            return Some(later);
-        }
+    pub(super) fn is_with(&self, other: &Turn) -> bool {
+        Arc::ptr_eq(&self.deferred, &other.deferred)
+    }
+
+    /// Becomes the later one of two turns of a run tree, and gives back what it was. To drop that wakes
+    /// others.
+    pub(super) fn join(&mut self, mut later: Turn) -> Turn {
         self.held.append(&mut later.held);
         later.held = std::mem::take(&mut self.held);
-        std::mem::replace(self, later).responsible = false;
-        None
+        let mut earlier = std::mem::replace(self, later);
+        earlier.responsible = false;
+        earlier
     }
 
     /// The emission around the work has reached all its handlers.
@@ -252,8 +260,8 @@ impl Turn {
     fn leave(&mut self) {
         let driver = self.driver.take();
         let mut queue = lock(&self.deferred.queue);
-        let own = queue.waiting.remove(&self.waiter);
-        let heir = queue.handed_on.and_then(|heir| queue.waiting.remove(&heir));
+        let own = queue.waiting.remove(self.waiter);
+        let heir = queue.handed_on.and_then(|heir| queue.waiting.remove(heir));
         match heir {
             Some(heir) => {
                 drop(queue);
@@ -265,12 +273,15 @@ impl Turn {
         drop((own, driver));
     }
 
-    fn poll_done(&self, waker: &Waker) -> Poll<()> {
+    fn poll_done(&self, waker: Waker) -> Poll<()> {
         let mut queue = lock(&self.deferred.queue);
         if queue.done >= self.number {
+            drop(queue);
             return Poll::Ready(());
         }
-        queue.waiting.insert(self.waiter, waker.clone());
+        let before = queue.waiting.register(self.waiter, waker);
+        drop(queue);
+        drop(before);
         Poll::Pending
     }
 }
@@ -280,10 +291,10 @@ impl Future for Turn {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.release();
-        if self.poll_done(cx.waker()).is_pending()
+        if self.poll_done(cx.waker().clone()).is_pending()
             && poll_once_more(&mut self.driver, cx).is_pending()
             // The driver may have done just what is waited for here.
-            && self.poll_done(cx.waker()).is_pending()
+            && self.poll_done(cx.waker().clone()).is_pending()
         {
             return Poll::Pending;
         }

@@ -1,5 +1,5 @@
-//! Emitting an event: at next to no cost if nobody listens, and by the shortest way to the handlers
-//! that are called right here.
+//! Emitting an event: at next to no cost if nobody listens, and by the shortest way where there is nothing to
+//! wait for before it: neither a callback around it, nor what was put off, nor room in a queue.
 
 use std::future::{poll_fn, ready};
 use std::sync::Arc;

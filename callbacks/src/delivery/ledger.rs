@@ -1,12 +1,14 @@
 //! What became of the events of one handler: how many are on their way, and how many went which way.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::btree_map::IntoValues;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::sync::{Mutex, lock};
+use super::wakers::Wakers;
 
 /// The counts of one registered handler.
 pub(crate) struct Ledger {
@@ -34,8 +36,7 @@ struct State {
     /// The barrier of the oldest.
     oldest: u64,
     /// Those who wait at a barrier.
-    waiting: BTreeMap<u64, Waker>,
-    waiters: u64,
+    waiting: Wakers,
 }
 
 /// What did not go well.
@@ -99,11 +100,10 @@ impl Ledger {
     /// Waits for all receipts that are out when this is called, and for no later ones.
     pub(crate) fn settled(self: &Arc<Self>) -> Settled {
         let mut state = lock(&self.state);
-        state.waiters += 1;
         Settled {
             ledger: self.clone(),
             barrier: state.barrier(),
-            waiter: state.waiters,
+            waiter: state.waiting.number(),
         }
     }
 }
@@ -142,7 +142,7 @@ impl State {
     }
 
     /// Gives those who are to be woken, if there are any.
-    fn settle(&mut self, barrier: u64, fate: Fate) -> Option<BTreeMap<u64, Waker>> {
+    fn settle(&mut self, barrier: u64, fate: Fate) -> Option<IntoValues<u64, Waker>> {
         match fate {
             Fate::Delivered => self.counts.delivered += 1,
             Fate::Lost => self.counts.dropped += 1,
@@ -152,7 +152,7 @@ impl State {
         if let Some(out) = behind.ok().and_then(|behind| self.out.get_mut(behind)) {
             *out -= 1;
         }
-        self.advance().then(|| std::mem::take(&mut self.waiting))
+        self.advance().then(|| self.waiting.take())
     }
 }
 
@@ -167,18 +167,22 @@ impl Future for Settled {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let waker = cx.waker().clone();
         let mut state = lock(&self.ledger.state);
         if state.oldest >= self.barrier {
+            drop(state);
             return Poll::Ready(());
         }
-        state.waiting.insert(self.waiter, cx.waker().clone());
+        let before = state.waiting.register(self.waiter, waker);
+        drop(state);
+        drop(before);
         Poll::Pending
     }
 }
 
 impl Drop for Settled {
     fn drop(&mut self) {
-        let waker = lock(&self.ledger.state).waiting.remove(&self.waiter);
+        let waker = lock(&self.ledger.state).waiting.remove(self.waiter);
         drop(waker);
     }
 }
@@ -214,7 +218,6 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         let woken = lock(&self.ledger.state).settle(self.barrier, self.fate);
-        let woken = woken.into_iter().flat_map(BTreeMap::into_values);
-        woken.for_each(Waker::wake);
+        woken.into_iter().flatten().for_each(Waker::wake);
     }
 }

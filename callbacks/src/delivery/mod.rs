@@ -1,8 +1,9 @@
 //! How an emitted event reaches the handlers that want it.
 //!
 //! The path of one event: the [`Dispatcher`](dispatcher::Dispatcher) of its set knows, for each event,
-//! who listens and how. [`emit`] goes the short way where everybody is called right here; otherwise
-//! [`deliver`] numbers it, fills the queues, calls inline handlers, polls async ones, and waits.
+//! who listens and how. The event is numbered, queues are filled, inline handlers called and async ones polled.
+//! [`emit`] does that on the short way, at its first poll; [`deliver`] does it where something has to be waited
+//! for before, or is given beforehand.
 //!
 //! The rules of delivery, and who keeps them:
 //!
@@ -42,13 +43,14 @@ mod sequencer;
 pub(crate) mod sync;
 mod task;
 mod waiting;
+mod wakers;
 mod workers;
 
 pub use flush::{FlushReport, HandlerReport};
 
 pub(crate) use asking::{Asked, ask};
 pub(crate) use blocking::{block_on, mark, wait_for};
-pub(crate) use call::quietly;
+pub(crate) use call::{quietly, shown};
 pub(crate) use callback::{holds, inside, owe};
 pub(crate) use deferred::Turn;
 pub(crate) use delivering::{Prepared, deliver};

@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::call::quietly;
 use super::lane::Lane;
 use super::sync::{Condvar, Mutex, MutexGuard, lock, thread, wait};
 use super::workers;
@@ -141,11 +142,12 @@ impl Pool {
             state = lock(&self.state);
         }
         drop(state);
-        // The last of it, for what listens may panic.
-        tracing::warn!(
-            error = error as &dyn std::error::Error,
-            "no thread for callback handlers"
-        );
+        quietly(|| {
+            tracing::warn!(
+                error = error as &dyn std::error::Error,
+                "no thread for callback handlers"
+            );
+        });
     }
 
     fn run(&'static self, role: Role) {

@@ -9,6 +9,7 @@ pub(crate) use tokio::runtime::Handle;
 use tokio::runtime::{Builder, Runtime};
 
 use super::blocking::is_alone;
+use super::call::quietly;
 
 /// The runtime, started when it is first needed. `None` if the system gives no thread for it. It has
 /// workers, so that a task there may wait with a blocking call of this crate, and others go on.
@@ -36,16 +37,17 @@ fn started(
     runtime: &'static OnceLock<Option<Runtime>>,
     name: &'static str,
 ) -> Option<&'static Handle> {
-    let runtime = runtime.get_or_init(|| match start(name) {
-        Ok(runtime) => Some(runtime),
-        Err(error) => {
+    let mut failed = None;
+    let runtime = runtime.get_or_init(|| start(name).map_err(|error| failed = Some(error)).ok());
+    // What listens may come back here.
+    if let Some(error) = failed {
+        quietly(|| {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
                 "no thread for the runtime of `callbacks`",
             );
-            None
-        }
-    });
+        });
+    }
     runtime.as_ref().map(Runtime::handle)
 }
 

@@ -9,7 +9,8 @@ pub(crate) use std::sync::{Mutex, MutexGuard};
 pub(super) use std::thread;
 use std::time::Duration;
 
-/// No code of a user runs under a lock of this crate, so none is ever poisoned.
+/// In delivery, no code of a user runs under a lock, so none is poisoned. Where a handler locks what is a user's,
+/// such as a writer or the state of an exclusive one, a panic there is no reason to stop the others either.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

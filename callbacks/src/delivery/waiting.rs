@@ -1,5 +1,6 @@
 //! What an emission waits for, and for how long.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::runtime::Handle;
+use tokio::runtime::{Handle, Id};
 use tokio::sync::oneshot;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Instant, Sleep, sleep};
@@ -159,12 +160,10 @@ pub(super) struct Timer {
 
 impl Timer {
     pub(super) fn new(timeout: Duration) -> Self {
-        let here = !is_alone() && Handle::try_current().is_ok();
-        let here = here.then(|| try_sleep(timeout)).flatten();
         Self {
             timeout,
             started: Instant::now(),
-            sleep: here.or_else(|| on_own_thread(timeout)),
+            sleep: at_hand(timeout).or_else(|| on_own_thread(timeout)),
         }
     }
 
@@ -186,12 +185,31 @@ impl Timer {
     }
 }
 
+thread_local! {
+    /// The runtime that was found to have no timers.
+    static WITHOUT_TIMERS: Cell<Option<Id>> = const { Cell::new(None) };
+}
+
+/// `None` if there is no runtime, or one that stands still or has no timers.
+fn at_hand(timeout: Duration) -> Option<Pin<Box<Unconstrained<Sleep>>>> {
+    let here = Handle::try_current().ok().filter(|_| !is_alone())?.id();
+    if WITHOUT_TIMERS.get() == Some(here) {
+        return None;
+    }
+    let sleep = try_sleep(timeout);
+    if sleep.is_none() {
+        WITHOUT_TIMERS.set(Some(here));
+    }
+    sleep
+}
+
 fn on_own_thread(timeout: Duration) -> Option<Pin<Box<Unconstrained<Sleep>>>> {
     let _entered = timers()?.enter();
     try_sleep(timeout)
 }
 
-/// To start a timer panics on a runtime that has none, and there is no way to ask.
+/// To start a timer panics on a runtime that has none, and there is no way to ask. The program may hear of
+/// panics, so none is caught more often than need be.
 fn try_sleep(timeout: Duration) -> Option<Pin<Box<Unconstrained<Sleep>>>> {
     let sleep = catch_unwind(|| sleep(timeout)).ok()?;
     Some(Box::pin(unconstrained(sleep)))

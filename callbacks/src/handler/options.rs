@@ -164,7 +164,9 @@ impl<H> Configured<H> {
     /// method is not bounded at all.
     ///
     /// The time starts when the method first has to wait. It is measured by the runtime that the
-    /// event is emitted on, or by one of this crate's own if that has no timers.
+    /// event is emitted on, or by one of this crate's own if that has no timers. (Tokio tells that by a panic
+    /// alone, which is caught, once for each of its threads. A panic hook hears of it, and where panics abort, the
+    /// program does: there, build runtimes with `enable_time`.)
     ///
     /// Behind a sync method that is stuck, one event after another is queued when its time is up:
     /// without a timeout, the emitter would wait there instead.

@@ -20,7 +20,7 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// A queue for `capacity` events, at least 1; an emission waits for room in it. A background
+    /// A queue for `capacity` events, where 0 is taken for 1; an emission waits for room in it. A background
     /// handler has one for each run tree, so no run tree waits for another.
     pub const fn bounded(capacity: usize) -> Self {
         Self {

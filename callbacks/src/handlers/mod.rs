@@ -1,12 +1,15 @@
 //! Handlers that people expect to find: for the terminal, for files, for what things cost.
 //!
-//! Each is an ordinary handler, written with [`#[callback_handler]`](crate::callback_handler) on what is
-//! public: `Callbacks::new().with(..)` takes it, and [`handler(..)`](crate::handler) gives it options. What
-//! needs a library of its own is behind a feature.
+//! Each is an ordinary handler: `Callbacks::new().with(..)` takes it, and [`handler(..)`](crate::handler) gives
+//! it options. They are written with [`#[callback_handler]`](crate::callback_handler), on what is public. Only
+//! [`JsonLines`], which writes down whatever there is, implements [`Deliver`](crate::Deliver) itself; that it logs
+//! a failure once, and how [`replay`] opens and closes runs, is this crate's own. What needs a library of its own
+//! is behind a feature.
 
 mod console;
 mod drawing;
 pub mod json_lines;
+mod open_runs;
 mod prices;
 #[cfg(feature = "progress")]
 mod progress;

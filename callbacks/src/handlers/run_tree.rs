@@ -1,11 +1,11 @@
 //! What was heard of a run tree, as data.
 
 use std::collections::HashMap;
-use std::iter::successors;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+use super::open_runs::OpenRuns;
 use crate::payload::{LlmResult, RunError, TokenUsage};
 use crate::{Run, RunInfo};
 
@@ -96,7 +96,7 @@ impl TracedRun {
 pub(super) struct Growing {
     trees: HashMap<TreeKey, RunTree>,
     /// Where the open runs are.
-    open: HashMap<RunInfo, Place>,
+    open: OpenRuns<Place>,
     begun: TreeKey,
 }
 
@@ -111,9 +111,7 @@ struct Place {
 impl Growing {
     /// Below the nearest run around it that was heard.
     pub(super) fn start(&mut self, run: &Run<'_>, input: Value) {
-        let mut around = successors(run.parent(), |run| run.parent());
-        let above = around.find_map(|run| self.open.get(run));
-        let above = above.copied();
+        let above = self.open.around(run).copied();
         let tree = above.map_or(self.begun, |above| above.tree);
         if above.is_none() {
             self.begun += 1;
@@ -135,7 +133,7 @@ impl Growing {
             ended_at: None,
         });
         let at = runs.len() - 1;
-        self.open.insert(run.info().clone(), Place { tree, at });
+        self.open.start(run.info(), Place { tree, at });
     }
 
     /// How many runs are open.
@@ -180,15 +178,10 @@ impl Growing {
         ended.output = output;
         ended.error = error.cloned();
         ended.ended_at.get_or_insert_with(SystemTime::now);
-        let Place { tree, at } = self.open.remove(run.info())?;
+        let Place { tree, at } = self.open.end(run.info()).into_iter().next()?;
         if at > 0 {
             return None;
         }
-        let tree = self.trees.remove(&tree)?;
-        // Those whose ends were not heard.
-        for run in &tree.runs {
-            self.open.remove(&run.info);
-        }
-        Some(tree)
+        self.trees.remove(&tree)
     }
 }

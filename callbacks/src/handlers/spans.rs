@@ -1,14 +1,13 @@
 //! A handler that shows runs as `tracing` spans.
 
-use std::collections::HashMap;
 use std::fmt;
-use std::iter::successors;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 use tracing::Span;
 use tracing::field::Empty;
 
+use super::open_runs::OpenRuns;
 use super::run_trees::{json, tool_input};
 use crate::delivery::lock;
 use crate::payload::{Document, LlmResult, Message, ModelParams, RunError, RunKind};
@@ -81,7 +80,7 @@ macro_rules! span {
 /// ```
 #[derive(Default)]
 pub struct Spans {
-    open: Mutex<HashMap<RunInfo, Open>>,
+    open: Mutex<OpenRuns<Open>>,
     content: bool,
 }
 
@@ -130,14 +129,12 @@ impl Spans {
         } else {
             Some(span.clone())
         };
-        lock(&self.open).insert(run.info().clone(), Open { span, around });
+        lock(&self.open).start(run.info(), Open { span, around });
     }
 
     /// The span around a run. The handler may not have heard of all runs around it.
     fn around(&self, run: &RunInfo) -> Option<Arc<Span>> {
-        let open = lock(&self.open);
-        let mut around = successors(run.parent(), |run| run.parent());
-        around.find_map(|run| open.get(run))?.around.clone()
+        lock(&self.open).around(run)?.around.clone()
     }
 
     fn show(&self, span: &Span, field: &str, content: impl FnOnce() -> Value) {
@@ -147,8 +144,8 @@ impl Spans {
     }
 
     fn close(&self, run: &Run<'_>) -> Option<Arc<Span>> {
-        let closed = lock(&self.open).remove(run.info());
-        closed.map(|open| open.span)
+        let closed = lock(&self.open).end(run.info());
+        closed.into_iter().next().map(|open| open.span)
     }
 
     fn end(&self, run: &Run<'_>, output: impl FnOnce() -> Value) {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::kinds::Llm;
-use super::start::shown;
 use crate::EmitError;
+use crate::delivery::shown;
 use crate::events::owned::AnyEvent;
 use crate::events::{LlmEnd, LlmError, LlmNewToken};
 use crate::payload::{Assembly, Chunk, LlmResult, RunError};
@@ -125,9 +125,8 @@ impl Answer {
         mut self: Box<Self>,
         failure: EmitError,
     ) -> Result<Option<Box<Self>>, EmitError> {
-        let terminal = self.failing(shown(&failure));
-        // What handlers of the error raise is the lesser evil.
-        let _ = self.core.close(terminal).await;
+        let partial = self.partial();
+        self.core.fail(shown(&failure), partial).await;
         Err(failure)
     }
 

@@ -99,7 +99,11 @@ impl<'a, O: Deciding<'a>> Asking<'a, O, Blocking> {
     ///
     /// # Errors
     ///
-    /// See [`Start`].
+    /// See [`Start`]. As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn start(self) -> Result<Outcome<'a, O, Blocking>, EmitError> {
         self.begin().wait()
     }
@@ -189,9 +193,7 @@ impl<K: Kind, D> Begun<K, D> {
 /// Closes a run that must not go on.
 async fn stop<K: Kind>(mut core: Core<K>, reason: String) -> EmitError {
     let error = RunError::new(reason.clone()).with_kind(ErrorKind::Stopped);
-    let terminal = core.failing(error, None);
-    // What handlers of the error raise is the lesser evil.
-    let _ = core.close(terminal).await;
+    core.fail(error, None).await;
     EmitError::Stopped { reason }
 }
 

@@ -45,7 +45,13 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run was closed together with a run around it.
+    /// [`EmitError::Raised`] if a handler failed whose errors are raised, and [`EmitError::RunClosed`] if a handler
+    /// listens and the run was closed together with a run around it.
+    /// As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn emit<E: Event<Reply: NoReply>>(&self, event: E) -> Result<(), EmitError> {
         self.if_heard::<E, _>(|core| core.emit(event))
     }
@@ -55,7 +61,13 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run was closed together with a run around it.
+    /// [`EmitError::RunClosed`] if a handler listens and the run was closed together with a run around it. What
+    /// goes wrong in a handler is no error, but a [`stop`](crate::Reply::stop).
+    /// As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn ask<E: DecisionEvent>(&self, event: E) -> Result<E::Reply, EmitError> {
         Ok(block_on(self.core.ask(event))?.reply())
     }
@@ -63,6 +75,10 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
     /// Like [`ask`](Self::ask), and gives back the event as the answers left it.
     ///
     /// # Errors
+    ///
+    /// See [`ask`](Self::ask).
+    ///
+    /// # Panics
     ///
     /// See [`ask`](Self::ask).
     pub fn ask_to_rewrite<E: DecisionEvent>(
@@ -77,6 +93,10 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
     /// # Errors
     ///
     /// See [`emit`](Self::emit).
+    ///
+    /// # Panics
+    ///
+    /// See [`emit`](Self::emit).
     pub fn text(&self, text: &str) -> Result<(), EmitError> {
         self.emit(Text { text })
     }
@@ -84,6 +104,10 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
     /// Emits a [`Retry`].
     ///
     /// # Errors
+    ///
+    /// See [`emit`](Self::emit).
+    ///
+    /// # Panics
     ///
     /// See [`emit`](Self::emit).
     pub fn retry(&self, retry_state: impl Payload<RetryState>) -> Result<(), EmitError> {
@@ -95,6 +119,10 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
     /// # Errors
     ///
     /// See [`emit`](Self::emit).
+    ///
+    /// # Panics
+    ///
+    /// See [`emit`](Self::emit).
     pub fn custom_event(&self, name: &str, data: impl Payload<Value>) -> Result<(), EmitError> {
         self.if_heard::<CustomEvent<'_>, _>(|core| core.custom_event(name, data))
     }
@@ -103,7 +131,13 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run was closed already, together with a run around it.
+    /// [`EmitError::Raised`] if a handler failed whose errors are raised, once all have seen the end; and
+    /// [`EmitError::RunClosed`] if a handler listens and the run was closed already, together with a run around it.
+    /// As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn end(self, output: impl Payload<K::Output>) -> Result<(), EmitError> {
         let terminal = self.core.ending(|| output.into_cow().into_owned());
         self.close(terminal)
@@ -114,7 +148,13 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run was closed already, together with a run around it.
+    /// [`EmitError::Raised`] if a handler failed whose errors are raised, once all have seen the end; and
+    /// [`EmitError::RunClosed`] if a handler listens and the run was closed already, together with a run around it.
+    /// As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn error(self, error: impl Into<RunError>) -> Result<(), EmitError> {
         let terminal = self.core.failing(error, None);
         self.close(terminal)
@@ -125,7 +165,13 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run was closed already, together with a run around it.
+    /// [`EmitError::Raised`] if a handler failed whose errors are raised, once all have seen the end; and
+    /// [`EmitError::RunClosed`] if a handler listens and the run was closed already, together with a run around it.
+    /// As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn finish<P, E>(self, result: Result<P, E>) -> Result<(), EmitError>
     where
         P: Payload<K::Output>,
@@ -152,6 +198,10 @@ impl<D> RunGuard<Llm, Blocking, D> {
     /// # Errors
     ///
     /// See [`emit`](Self::emit).
+    ///
+    /// # Panics
+    ///
+    /// See [`emit`](Self::emit).
     pub fn new_token(&self, token: &str) -> Result<(), EmitError> {
         self.emit(LlmNewToken::of_text(token))
     }
@@ -159,6 +209,10 @@ impl<D> RunGuard<Llm, Blocking, D> {
     /// Emits an [`LlmNewToken`] with all that came with it.
     ///
     /// # Errors
+    ///
+    /// See [`emit`](Self::emit).
+    ///
+    /// # Panics
     ///
     /// See [`emit`](Self::emit).
     pub fn new_chunk(&self, chunk: impl Payload<Chunk>) -> Result<(), EmitError> {
@@ -169,7 +223,13 @@ impl<D> RunGuard<Llm, Blocking, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run was closed already, together with a run around it.
+    /// [`EmitError::Raised`] if a handler failed whose errors are raised, once all have seen the end; and
+    /// [`EmitError::RunClosed`] if a handler listens and the run was closed already, together with a run around it.
+    /// As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn error_with_partial(
         self,
         error: impl Into<RunError>,
@@ -188,6 +248,10 @@ impl<D> RunGuard<Chain, Blocking, D> {
     /// # Errors
     ///
     /// See [`emit`](Self::emit).
+    ///
+    /// # Panics
+    ///
+    /// See [`emit`](Self::emit).
     pub fn agent_action(
         &self,
         action: impl Payload<payload::AgentAction>,
@@ -198,6 +262,10 @@ impl<D> RunGuard<Chain, Blocking, D> {
     /// Emits an [`AgentFinish`]: the agent decided that it is done.
     ///
     /// # Errors
+    ///
+    /// See [`emit`](Self::emit).
+    ///
+    /// # Panics
     ///
     /// See [`emit`](Self::emit).
     pub fn agent_finish(

@@ -7,16 +7,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::FutureExt;
+use tokio::sync::oneshot;
 
 use super::tree::{Node, Step};
 use crate::delivery::sync::{Mutex, lock};
 use crate::delivery::{
-    Driven, Place, Prepared, Receipts, Site, Turn, deliver, hand_on, holds, inside, owe,
+    Driven, Place, Prepared, Receipts, Site, Turn, deliver, hand_on, holds, inside, mark, owe,
     poll_once_more, quietly,
 };
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
-use crate::{EmitError, EventSet};
+use crate::{BoxFuture, EmitError, EventSet};
 
 pub(super) type Closing = Driven<Raised>;
 
@@ -61,7 +62,8 @@ pub(super) async fn closing(
     }
     for step in steps {
         match step {
-            Step::Closing(closing) => drop(closing.await),
+            Step::Closing(child) if child.is_deep() => apart(child.closing, &node).await,
+            Step::Closing(child) => ended(child.closing).await,
             Step::Abandoned(node, terminal) => {
                 let left = finish(&node, terminal).await;
                 // Nobody is there to raise it to; it is logged.
@@ -72,6 +74,27 @@ pub(super) async fn closing(
     let left = finish(&node, terminal).await;
     let nothing = left.error.is_none() && left.turns.is_empty();
     (!nothing).then(|| Arc::new(Mutex::new(left)))
+}
+
+/// Waits for a closing, whatever that raises.
+async fn ended(closing: Closing) {
+    let raised = closing.await;
+    quietly(|| drop(raised));
+}
+
+/// Has a closing driven by others, and waits for it without polling it. So they have to go on even where a
+/// thread comes to wait.
+async fn apart(closing: Closing, node: &Node) {
+    let (done, waits) = oneshot::channel();
+    let driven = async move {
+        ended(closing).await;
+        // Nobody may wait any more.
+        let _ = done.send(());
+    };
+    let driven: BoxFuture<'static, ()> = Box::pin(driven);
+    mark(|| hand_on(driven.shared(), node.tree.sequencer.home.as_ref()));
+    // What cannot be driven any more is not waited for either.
+    let _ = waits.await;
 }
 
 /// Delivers the terminal event. Whatever happens there, the closing goes on: others wait for it.
@@ -132,8 +155,23 @@ pub(super) async fn close(node: Arc<Node>, terminal: Option<AnyEvent>) -> Result
     left.error.map_or(Ok(()), Err)
 }
 
+/// Closes a run with this event, unless it is closed, and waits for nobody; where a thread may wait later that
+/// the runtime at hand needs, by what goes on all the same.
+pub(super) fn close_unwaited(node: &Arc<Node>, terminal: Option<AnyEvent>, blocking: bool) {
+    let close = || {
+        if let Ok(Some(closing)) = node.close(terminal) {
+            set_off(closing, node);
+        }
+    };
+    if blocking {
+        mark(close);
+    } else {
+        close();
+    }
+}
+
 /// Has a closing driven that nobody waits for. Inside a callback it comes when it is its turn.
-pub(super) fn set_off(closing: Closing, node: &Node) {
+fn set_off(closing: Closing, node: &Node) {
     let sequencer = &node.tree.sequencer;
     if inside() {
         let closed = async move { drop(closing.await) };

@@ -10,11 +10,11 @@ use std::thread;
 use serde_json::Value;
 use tokio::time::Instant;
 
-use super::closing::{close, set_off};
+use super::closing::{close, close_unwaited};
 use super::kinds::{Kind, Output};
 use super::tree::Node;
 use crate::argument::Payload;
-use crate::delivery::{Asked, Perhaps, Site, ask, emit, mark};
+use crate::delivery::{Asked, Perhaps, Site, ask, emit, quietly};
 use crate::events::owned::AnyEvent;
 use crate::events::{
     AgentAction, AgentFinish, CustomEvent, Events, LlmEnd, LlmError, LlmNewToken, Retry,
@@ -253,6 +253,14 @@ impl<K: Kind> Core<K> {
         close(node, terminal).await
     }
 
+    /// Closes the run with an error for which there is one to be given out already: what handlers raise here
+    /// is the lesser evil.
+    pub(super) async fn fail(&mut self, error: RunError, partial: Option<LlmResult>) {
+        let terminal = self.failing(error, partial);
+        let raised = self.close(terminal).await;
+        quietly(|| drop(raised));
+    }
+
     /// Closes the run without waiting for the handlers, unless it is closed.
     pub(super) fn abandon(&mut self, partial: Option<LlmResult>) {
         if std::mem::replace(&mut self.ended, true) {
@@ -265,16 +273,7 @@ impl<K: Kind> Core<K> {
             RunError::new("the run was dropped before it ended").with_kind(ErrorKind::Dropped)
         };
         let terminal = self.failing(error, partial);
-        let close = || {
-            if let Ok(Some(closing)) = node.close(terminal) {
-                set_off(closing, node);
-            }
-        };
-        if self.blocking {
-            mark(close);
-        } else {
-            close();
-        }
+        close_unwaited(node, terminal, self.blocking);
     }
 }
 

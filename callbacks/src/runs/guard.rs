@@ -143,7 +143,8 @@ impl<K: Kind, D> RunGuard<K, Async, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run was closed together with a run around it.
+    /// [`EmitError::Raised`] if a handler failed whose errors are raised, and [`EmitError::RunClosed`] if a handler
+    /// listens and the run was closed together with a run around it.
     #[inline]
     pub fn emit<'a, E: Event<Reply: NoReply> + 'a>(
         &'a self,
@@ -161,8 +162,8 @@ impl<K: Kind, D> RunGuard<K, Async, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run was closed together with a run around it. What goes wrong in
-    /// a handler is no error, but a [`stop`](crate::Reply::stop).
+    /// [`EmitError::RunClosed`] if a handler listens and the run was closed together with a run around it. What
+    /// goes wrong in a handler is no error, but a [`stop`](crate::Reply::stop).
     pub async fn ask<E: DecisionEvent>(&self, event: E) -> Result<E::Reply, EmitError> {
         Ok(self.core.ask(event).await?.reply())
     }
@@ -224,7 +225,8 @@ impl<K: Kind, D> RunGuard<K, Async, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run was closed already, together with a run around it.
+    /// [`EmitError::Raised`] if a handler failed whose errors are raised, once all have seen the end; and
+    /// [`EmitError::RunClosed`] if a handler listens and the run was closed already, together with a run around it.
     #[inline]
     pub fn end(
         self,
@@ -253,7 +255,8 @@ impl<K: Kind, D> RunGuard<K, Async, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run was closed already, together with a run around it.
+    /// [`EmitError::Raised`] if a handler failed whose errors are raised, once all have seen the end; and
+    /// [`EmitError::RunClosed`] if a handler listens and the run was closed already, together with a run around it.
     pub fn error<E: Into<RunError>>(self, error: E) -> Failing<K, E> {
         Failing::new(self.core, error)
     }
@@ -280,7 +283,8 @@ impl<K: Kind, D> RunGuard<K, Async, D> {
     ///
     /// # Errors
     ///
-    /// [`EmitError::RunClosed`] if the run was closed already, together with a run around it.
+    /// [`EmitError::Raised`] if a handler failed whose errors are raised, once all have seen the end; and
+    /// [`EmitError::RunClosed`] if a handler listens and the run was closed already, together with a run around it.
     pub async fn finish<P, E>(self, result: Result<P, E>) -> Result<(), EmitError>
     where
         P: Payload<K::Output>,

@@ -59,7 +59,8 @@ impl<D> RunGuard<Llm, Blocking, D> {
 /// A model's answer as it is read, by code that waits with its thread. Made by
 /// [`RunGuard::stream`].
 ///
-/// It is a [`LlmStream`](crate::LlmStream) as an iterator, and has the same methods.
+/// It is a [`LlmStream`](crate::LlmStream) as an iterator, and has the same methods. To read it may panic as
+/// [`BlockingCallbacks`](crate::BlockingCallbacks#panics) may.
 #[must_use = "an iterator does nothing unless it is read; dropped, its run closes with an error"]
 pub struct LlmIter<I: Iterator, F, J = <I as Iterator>::Item> {
     inner: I,

@@ -18,6 +18,9 @@ mod stream_error;
 mod tap;
 mod tree;
 
+/// So many closings poll one another: each waits for that of a run inside its own.
+const DEEP: usize = 16;
+
 pub use asked::{Asked, Asking};
 pub use failing::Failing;
 pub use flavour::{Async, Blocking, Flavour};

@@ -6,11 +6,11 @@ use std::collections::HashMap;
 use std::iter::successors;
 use std::sync::Arc;
 
-use super::closing::{close, set_off};
+use super::closing::{close, close_unwaited};
 use super::kinds::Family;
 use super::start::{Begins, deliver_start};
 use super::tree::{Node, Tree};
-use crate::delivery::{Place, Prepared, Registry, Site, deliver, mark};
+use crate::delivery::{Place, Prepared, Registry, Site, deliver, quietly};
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
 use crate::payload::{ErrorKind, RunError};
@@ -130,7 +130,8 @@ impl Replaying {
             if let Some((_, node)) = self.open.remove(info) {
                 let error = node.error(unended(why));
                 // It is closed by now, if a run around it has closed with it.
-                let _ = close(node, error).await;
+                let raised = close(node, error).await;
+                quietly(|| drop(raised));
             }
         }
         open.into_iter().rev().collect()
@@ -170,16 +171,7 @@ impl Drop for Replaying {
     fn drop(&mut self) {
         for node in self.newest_first() {
             let error = node.error(unended("the replay was dropped before its end"));
-            let close = || {
-                if let Ok(Some(closing)) = node.close(error) {
-                    set_off(closing, node);
-                }
-            };
-            if self.blocking {
-                mark(close);
-            } else {
-                close();
-            }
+            close_unwaited(node, error, self.blocking);
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +10,7 @@ use std::task::{Context, Poll};
 use futures_util::poll;
 
 use super::asked::Begun;
-use super::closing::set_off;
+use super::closing::close_unwaited;
 use super::core::{Core, Draft};
 use super::flavour::{Async, Blocking, Flavour};
 use super::guard::RunGuard;
@@ -20,11 +19,11 @@ use super::kinds::{Family, Kind};
 use super::openings::Opening;
 use super::tree::{Node, Tree};
 use crate::delivery::{
-    Asked, Place, Prepared, PutOff, Site, ask, block_on, deliver, inside, owe, quietly,
+    Asked, Place, Prepared, PutOff, Site, ask, block_on, deliver, inside, owe, quietly, shown,
 };
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
-use crate::payload::{RunError, RunKind, Serialized};
+use crate::payload::{RunKind, Serialized};
 use crate::{BoxFuture, Callbacks, DecisionEvent, EmitError, Event, EventSet, RunId, RunInfo};
 
 /// A run about to start. Setters first, then `.await`: that gives the guard of the run.
@@ -188,7 +187,11 @@ impl<'a, O: Opening<'a>> Start<'a, O, Blocking> {
     ///
     /// # Errors
     ///
-    /// See [`Start`].
+    /// See [`Start`]. As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+    ///
+    /// # Panics
+    ///
+    /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
     pub fn start(self) -> Result<RunGuard<O::Kind, Blocking>, EmitError> {
         self.begin_plain().wait()
     }
@@ -230,9 +233,10 @@ impl<T: Unpin> Future for Starting<'_, T> {
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut self.0 {
-            State::Unheard(started) => started
-                .take()
-                .map_or(Poll::Pending, |started| Poll::Ready(Ok(started))),
+            State::Unheard(started) => {
+                let started = started.take();
+                Poll::Ready(Ok(started.expect("`Starting` polled after completion")))
+            }
             State::Heard(start) => start.as_mut().poll(cx),
         }
     }
@@ -284,8 +288,10 @@ impl Opener {
     ) -> Result<Core<K>, EmitError> {
         let Self { draft, asked } = self;
         let plan = match asked {
-            // The time that it took to decide is none of the run's.
-            Some(plan) => plan.now(),
+            Some(plan) => {
+                plan.info.decided();
+                plan
+            }
             None => draft.plan(),
         };
         if inside() {
@@ -306,9 +312,8 @@ impl Opener {
         match deliver_start(begins, &event.view(), None).await {
             Ok(()) => Ok(guard),
             Err(error) => {
-                // Those who saw the start see the end. What that raises is the lesser evil.
-                let terminal = guard.failing(shown(&error), None);
-                let _ = guard.close(terminal).await;
+                // Those who saw the start see the end.
+                guard.fail(shown(&error), None).await;
                 Err(*error)
             }
         }
@@ -382,15 +387,6 @@ impl fmt::Debug for Opener {
     }
 }
 
-/// The error, as a run's. To show what a handler raised is code of users.
-pub(super) fn shown(error: &EmitError) -> RunError {
-    let shown = catch_unwind(AssertUnwindSafe(|| RunError::from(error)));
-    shown.unwrap_or_else(|panic| {
-        quietly(|| drop(panic));
-        RunError::new("a callback handler failed with an error that cannot be shown")
-    })
-}
-
 /// Whatever happens to a start, the terminal event that waits for it is let go.
 pub(super) struct Begins(pub(super) Arc<Node>);
 
@@ -401,10 +397,7 @@ impl Begins {
         let node = self.0.clone();
         drop(self);
         if let Err(error) = raised {
-            let closing = node.close(node.error(shown(&error)));
-            if let Ok(Some(closing)) = closing {
-                set_off(closing, &node);
-            }
+            close_unwaited(&node, node.error(shown(&error)), false);
             quietly(|| drop(error));
         }
     }
@@ -420,14 +413,6 @@ impl Drop for Begins {
 pub(super) struct Plan {
     tree: Arc<Tree>,
     info: RunInfo,
-}
-
-impl Plan {
-    /// The same run, started only now.
-    fn now(self) -> Self {
-        let info = self.info.restarted();
-        Self { info, ..self }
-    }
 }
 
 impl Draft {

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use futures_util::FutureExt;
 use tokio::sync::SetOnce;
 
+use super::DEEP;
 use super::closing::{Closing, Raised, Terminal, closing};
 use super::kinds::Family;
 use crate::delivery::sync::{AtomicBool, Mutex, lock};
@@ -34,7 +35,7 @@ struct OpenRun {
     parent: Option<u64>,
     children: BTreeSet<u64>,
     /// Present from the moment that the run began to close.
-    closing: Option<Closing>,
+    closing: Option<UnderWay>,
 }
 
 /// A run that somebody listens to, or whose id or callbacks were asked for.
@@ -50,10 +51,18 @@ pub(crate) struct Node {
     key: u64,
 }
 
+/// The closing of a run that has begun.
+#[derive(Clone)]
+pub(super) struct UnderWay {
+    pub(super) closing: Closing,
+    /// How many closings poll one another in it.
+    pub(super) depth: usize,
+}
+
 /// A run that closes before the one it was started in.
 pub(super) enum Step {
     /// By itself, already.
-    Closing(Closing),
+    Closing(UnderWay),
     /// Because of it.
     Abandoned(Arc<Node>, Option<Terminal>),
 }
@@ -149,6 +158,7 @@ impl Node {
         }
         // Whoever drives it, the handlers find what surrounded the code that closed the run.
         let turn = self.tree.sequencer.deferred.turn();
+        let depth = 1 + steps.iter().map(Step::depth).max().unwrap_or_default();
         let closing = closing(self.clone(), turn, steps, terminal);
         let closing = AssertUnwindSafe(surroundings.around(closing)).catch_unwind();
         let node = self.clone();
@@ -162,7 +172,8 @@ impl Node {
         });
         let closing = closing.shared();
         if let Some(run) = open.runs.get_mut(&self.key) {
-            run.closing = Some(closing.clone());
+            let closing = closing.clone();
+            run.closing = Some(UnderWay { closing, depth });
         }
         Ok(Some(closing))
     }
@@ -176,6 +187,24 @@ impl Node {
     pub(super) fn error(&self, error: RunError) -> Option<AnyEvent> {
         let wanted = self.family.wants_error(&self.registry);
         wanted.then(|| self.family.error(error, None))
+    }
+}
+
+impl UnderWay {
+    /// Whether it is to be driven apart from whoever waits for it. Runs can be nested deeply: polls and
+    /// wakes through all of them would overflow the stack.
+    pub(super) fn is_deep(&self) -> bool {
+        self.depth >= DEEP
+    }
+}
+
+impl Step {
+    /// How many closings poll one another in it.
+    fn depth(&self) -> usize {
+        match self {
+            Self::Closing(closing) if !closing.is_deep() => closing.depth,
+            Self::Closing(_) | Self::Abandoned(..) => 0,
+        }
     }
 }
 

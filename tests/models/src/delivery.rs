@@ -14,6 +14,8 @@ mod ledger;
 mod pool;
 #[path = "../../../callbacks/src/delivery/task.rs"]
 mod task;
+#[path = "../../../callbacks/src/delivery/wakers.rs"]
+mod wakers;
 
 mod call;
 mod emission;
@@ -30,4 +32,4 @@ pub(crate) use driven::{Driven, hand_on, poll_once_more};
 pub(crate) use emission::{
     Heard, Place, Prepared, Receipts, Registry, Sequencer, Site, Surroundings, deliver,
 };
-pub(crate) use runtime::{Handle, own_runtime};
+pub(crate) use runtime::{Handle, mark, own_runtime};

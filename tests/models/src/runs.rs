@@ -7,4 +7,7 @@ mod tree;
 
 mod kinds;
 
+/// As in the crate, where there are more.
+const DEEP: usize = 2;
+
 mod models;

@@ -104,7 +104,11 @@ pub fn replay<P: AsRef<Path>>(
 ///
 /// # Errors
 ///
-/// Those of [`replay`].
+/// Those of [`replay`]. As for all that waits with a thread, there is [`EmitError::WouldDeadlock`], too.
+///
+/// # Panics
+///
+/// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
 pub fn replay_blocking(
     path: impl AsRef<Path>,
     callbacks: &Callbacks,

@@ -1,12 +1,12 @@
 //! The lines on the terminal: one for each run tree that is heard of.
 
 use std::collections::{BTreeMap, HashMap};
-use std::iter::successors;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::super::console::harmless;
 use super::super::drawing::duration;
+use super::super::open_runs::OpenRuns;
 use super::pace::Pace;
 use crate::payload::RunError;
 use crate::{Run, RunInfo};
@@ -22,7 +22,7 @@ pub(super) struct Lines {
     /// By the outermost run.
     trees: HashMap<RunInfo, Tree>,
     /// Where the open runs are.
-    open: HashMap<RunInfo, Place>,
+    open: OpenRuns<Place>,
     /// How many runs were heard to start.
     started: u64,
 }
@@ -50,7 +50,7 @@ impl Lines {
             keep: true,
             is_animated: false,
             trees: HashMap::new(),
-            open: HashMap::new(),
+            open: OpenRuns::default(),
             started: 0,
         }
     }
@@ -78,14 +78,14 @@ impl Lines {
     pub(super) fn start(&mut self, run: &Run<'_>, is_model: bool) {
         self.started += 1;
         let (run, number, name) = (run.info(), self.started, one_line(run.name()));
-        let around = self.around(run);
+        let around = self.open.around(run).map(|place| place.tree.clone());
         let tree = around.as_ref().unwrap_or(run).clone();
         let place = Place {
             tree: tree.clone(),
             number,
             is_model,
         };
-        self.open.insert(run.clone(), place);
+        self.open.start(run, place);
         if around.is_none() {
             let line = self.screen.add(ProgressBar::new_spinner());
             line.set_style(style());
@@ -99,13 +99,6 @@ impl Lines {
         }
     }
 
-    /// The tree of the nearest run around it that was heard of.
-    fn around(&self, run: &RunInfo) -> Option<RunInfo> {
-        let mut around = successors(run.parent(), |run| run.parent());
-        let place = around.find_map(|run| self.open.get(run));
-        place.map(|place| place.tree.clone())
-    }
-
     pub(super) fn token(&mut self, run: &Run<'_>) {
         let place = self.open.get(run.info());
         if let Some(tree) = place.and_then(|place| self.trees.get_mut(&place.tree)) {
@@ -115,20 +108,12 @@ impl Lines {
     }
 
     pub(super) fn end(&mut self, run: &Run<'_>, error: Option<&RunError>) {
-        let Some(place) = self.open.remove(run.info()) else {
-            return;
-        };
-        if place.tree == *run.info() {
-            if let Some(tree) = self.trees.remove(&place.tree) {
-                self.finish(&tree, error);
-            }
-        } else if let Some(tree) = self.trees.get_mut(&place.tree) {
-            tree.inside.remove(&place.number);
-            if place.is_model {
-                tree.models = tree.models.saturating_sub(1);
-                if tree.models == 0 {
-                    tree.pace.pause();
-                }
+        let ended = self.open.end(run.info());
+        if let Some(tree) = self.trees.remove(run.info()) {
+            self.finish(&tree, error);
+        } else if let Some(tree) = ended.first().and_then(|run| self.trees.get_mut(&run.tree)) {
+            for run in &ended {
+                tree.end(run);
             }
             tree.show();
         }
@@ -155,6 +140,17 @@ impl Tree {
             pace: Pace::new(),
             models: 0,
             inside: BTreeMap::new(),
+        }
+    }
+
+    /// A run inside is over.
+    fn end(&mut self, run: &Place) {
+        self.inside.remove(&run.number);
+        if run.is_model {
+            self.models = self.models.saturating_sub(1);
+            if self.models == 0 {
+                self.pace.pause();
+            }
         }
     }
 

@@ -95,7 +95,8 @@ impl Progress {
 
     /// Calls this without lines on the terminal, so that it can write there. They come back after it.
     ///
-    /// All that would draw waits for it: emit nothing inside.
+    /// All that would draw waits until it is done. So emit nothing inside that this handler hears, and do not
+    /// suspend it inside of itself: that would wait for ever.
     ///
     /// ```
     /// use callbacks::handlers::Progress;

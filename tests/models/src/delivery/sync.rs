@@ -64,6 +64,8 @@ struct World {
     started: VecDeque<Started>,
     threads: usize,
     most_threads: usize,
+    /// How many threads the system gives at most, if not as many as there may be.
+    given: Option<usize>,
 }
 
 pub(super) enum Started {
@@ -106,6 +108,11 @@ pub(crate) fn end() {
     }
 }
 
+/// In this run of the model, the system gives at most so many threads at once.
+pub(crate) fn give(threads: usize) {
+    world().given = Some(threads);
+}
+
 /// How many threads there were at most.
 pub(crate) fn most_threads() -> usize {
     world().most_threads
@@ -132,6 +139,9 @@ pub(super) mod thread {
         pub(crate) fn spawn(self, run: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
             {
                 let mut world = world();
+                if world.given == Some(world.threads) {
+                    return Err(std::io::ErrorKind::WouldBlock.into());
+                }
                 world.threads += 1;
                 world.most_threads = world.most_threads.max(world.threads);
             }

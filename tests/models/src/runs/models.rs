@@ -11,7 +11,7 @@ use std::task::Poll;
 use shuttle::future::block_on;
 use shuttle::thread;
 
-use super::closing::{close, set_off};
+use super::closing::{close, close_unwaited};
 use super::kinds::Family;
 use super::tree::{Node, Tree};
 use crate::delivery::sync::{begin, end};
@@ -86,11 +86,7 @@ impl Guard {
                     Poll::Ready(())
                 }));
             }
-            How::Drop => {
-                if let Ok(Some(closing)) = node.close(node.error(RunError::new(""))) {
-                    set_off(closing, &node);
-                }
-            }
+            How::Drop => close_unwaited(&node, node.error(RunError::new("")), false),
         }
     }
 }
@@ -132,8 +128,8 @@ const HOWS: [How; 3] = [How::End, How::Stop, How::Drop];
 ///
 /// In `tree.rs`, with a closing that `abandon` does not look at, the inner run has two terminal events;
 /// without `keys.reverse()` (the run itself taken out at the front), a parent's comes first. In
-/// `closing.rs`, with `drop(closing)` instead of `drop(closing.await)`, so it does; without
-/// `node.forget()`, the tree is never let go.
+/// `closing.rs`, with `drop(closing)` in `ended`, so it does; without `node.forget()`, the tree is never
+/// let go.
 #[test]
 fn runs_close_once_and_in_order() {
     for outer in HOWS {
@@ -148,6 +144,38 @@ fn runs_close_once_and_in_order() {
                 drop(forgotten);
                 let tree = Arc::downgrade(&root.0.tree);
                 let other = thread::spawn(move || child.close(inner));
+                root.close(outer);
+                other.join().unwrap();
+                end();
+                closed_once(&log, &[(1, None), (2, Some(1)), (3, Some(2))]);
+                assert!(tree.upgrade().is_none());
+            });
+        }
+    }
+}
+
+/// Modelled: three runs, each in the one before, are closed from the inside, and whoever closes the inner two
+/// stops waiting or never does wait. For the outermost one, so many closings wait for one another that it
+/// has the others driven apart. The rule: as above.
+///
+/// In `closing.rs`, without `hand_on` in `apart`: a parent's terminal event comes before its child's.
+/// Without `node.forget()` in `tree.rs`, the tree is never let go.
+#[test]
+fn runs_close_in_order_however_deep() {
+    for outer in HOWS {
+        for inner in [How::Stop, How::Drop] {
+            explore::interrupted(1, move || {
+                begin();
+                own_runtime();
+                let log = Log::new();
+                let root = Guard::root(&log, 1);
+                let child = root.child(&log, 2).unwrap();
+                let grandchild = child.child(&log, 3).unwrap();
+                let tree = Arc::downgrade(&root.0.tree);
+                let other = thread::spawn(move || {
+                    grandchild.close(inner);
+                    child.close(inner);
+                });
                 root.close(outer);
                 other.join().unwrap();
                 end();

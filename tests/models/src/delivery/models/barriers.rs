@@ -2,7 +2,9 @@
 //!
 //! Left out: the timeout of a flush, and that it waits for several ledgers at once.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Wake, Waker};
 
 use shuttle::future::block_on;
 use shuttle::thread;
@@ -33,7 +35,8 @@ fn flush(ledger: &Arc<Ledger>, log: &Log<u64>) -> Vec<u64> {
 /// the counts add up.
 ///
 /// In `ledger.rs`, with barriers forgotten one at a time in `advance` (`if` instead of `while`):
-/// deadlock. With `self.oldest + 1 >= barrier` in `poll_settled`: a flush returns too early. Without
+/// deadlock. With `self.oldest + 1 >= barrier` in the poll of
+/// `Settled`: a flush returns too early. Without
 /// the wakers being woken in the drop of a receipt: deadlock.
 #[test]
 fn a_flush_waits_for_what_came_before() {
@@ -65,6 +68,39 @@ fn a_flush_waits_for_what_came_before() {
         let counts = ledger.counts();
         assert_eq!((counts.delivered, counts.dropped), (1, 1));
         assert_eq!(counts.pending, 0);
+    });
+}
+
+/// Modelled: a flush is polled with another waker than before, and what that was looks at the counts where it
+/// is dropped. The rule: no code of an executor runs under the lock.
+///
+/// In `ledger.rs`, without `drop(state)` before `drop(before)`: deadlock.
+#[test]
+fn a_waker_is_dropped_under_no_lock() {
+    struct Looks(Arc<Ledger>);
+
+    impl Wake for Looks {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    impl Drop for Looks {
+        fn drop(&mut self) {
+            assert_eq!(self.0.counts().pending, 1);
+        }
+    }
+
+    explore::all(|| {
+        begin();
+        let ledger = Ledger::new("handler".into(), true);
+        let receipt = ledger.receipt();
+        let mut barrier = ledger.settled();
+        for _ in 0..2 {
+            let waker = Waker::from(Arc::new(Looks(ledger.clone())));
+            let polled = Pin::new(&mut barrier).poll(&mut Context::from_waker(&waker));
+            assert!(polled.is_pending());
+        }
+        drop(barrier);
+        receipt.delivered();
     });
 }
 

@@ -1,6 +1,6 @@
 //! Lanes and their workers (`lane.rs`, `pool.rs`).
 //!
-//! Left out: handlers (a job is a line in a log), and a system that gives no more threads.
+//! Left out: handlers (a job is a line in a log).
 
 use std::sync::{Arc, Mutex as Plain};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use shuttle::thread;
 
 use crate::delivery::lane::{Job, Lane, Numbered, TURN, Ticket};
 use crate::delivery::ledger::{Ledger, Receipt};
-use crate::delivery::sync::{begin, end, most_threads};
+use crate::delivery::sync::{begin, end, give, most_threads};
 use crate::delivery::workers;
 use crate::explore;
 use crate::log::Log;
@@ -264,6 +264,60 @@ fn no_lane_waits_for_another() {
                 tree.ran_in_order();
             }
             assert!(most_threads() <= lanes);
+        });
+    }
+}
+
+/// Panics at what is logged of the pool. (Shuttle logs, too.)
+struct Panics;
+
+impl tracing::Subscriber for Panics {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        metadata.target().ends_with("::pool")
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("a bug in a subscriber");
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+/// Modelled: a worker is stuck in a job that waits for that of another lane, and the system gives one more
+/// thread, or none, of those that would help; what is told of it panics. The rule: threads that there are run
+/// the lanes, and leave.
+///
+/// In `pool.rs`, without `quietly` in `no_thread`: a thread panics, which was to run the lanes.
+#[test]
+fn lanes_are_run_without_more_threads() {
+    let _panics = tracing::subscriber::set_default(Panics);
+    for given in [2, 3] {
+        explore::random(1_000, move || {
+            begin();
+            workers::at_most(8);
+            give(given);
+            let trees: Vec<_> = (0..5).map(|_| Tree::new(1)).collect();
+            let both = Arc::new(Barrier::new(2));
+            let waits = |tree: &Arc<Tree>| {
+                let both = both.clone();
+                tree.push(move || {
+                    both.wait();
+                })
+            };
+            let places = [waits(&trees[0]), waits(&trees[1])].into_iter();
+            let places: Vec<_> = places
+                .chain(trees[2..].iter().map(|tree| tree.push(|| {})))
+                .collect();
+            places.into_iter().for_each(drop);
+            end();
+            for tree in &trees {
+                tree.ran_in_order();
+            }
+            assert!(most_threads() <= given);
         });
     }
 }

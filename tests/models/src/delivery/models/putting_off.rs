@@ -128,7 +128,9 @@ fn work_is_done_whoever_waits() {
             let tree = tree.clone();
             move || {
                 let mut turn = tree.push(2);
-                assert!(turn.join(tree.push(3)).is_none());
+                let later = tree.push(3);
+                assert!(turn.is_with(&later));
+                drop(turn.join(later));
             }
         });
         let turn = tree.push(4);
