@@ -147,22 +147,28 @@ def broken_in_models():
 def main():
     chosen = [int(number) for number in sys.argv[1:]] or range(1, len(MUTATIONS) + 1)
     copied()
-    missed = []
-    for number in chosen:
-        rule, path, written, instead = MUTATIONS[number - 1]
-        path = COPY / "callbacks" / "src" / path
-        source = path.read_text()
-        if source.count(written) != 1:
-            sys.exit(f"{number}. {path.name} has {written!r} {source.count(written)} times")
-        path.write_text(source.replace(written, instead))
-        # What the rules do not speak of shows in the long run, or where nothing is left to chance.
-        found = broken_in("schedules") or broken_in("soak") or broken_in_models()
-        path.write_text(source)
-        print(f"{number:2}. {rule}: {f'found ({found})' if found else 'NOT FOUND'}", flush=True)
-        if not found:
-            missed.append(number)
+    try:
+        missed = [number for number in chosen if not is_found(number)]
+    finally:
+        # To cargo, what was built of the copy looks like what is built of the sources themselves.
+        subprocess.run(["cargo", "clean", "-q", "-p", "callbacks", "--target-dir", str(TARGET)],
+                       cwd=ROOT, check=True)
     if missed:
         sys.exit(f"not found: {missed}")
+
+
+def is_found(number):
+    rule, path, written, instead = MUTATIONS[number - 1]
+    path = COPY / "callbacks" / "src" / path
+    source = path.read_text()
+    if source.count(written) != 1:
+        sys.exit(f"{number}. {path.name} has {written!r} {source.count(written)} times")
+    path.write_text(source.replace(written, instead))
+    # What the rules do not speak of shows in the long run, or where nothing is left to chance.
+    found = broken_in("schedules") or broken_in("soak") or broken_in_models()
+    path.write_text(source)
+    print(f"{number:2}. {rule}: {f'found ({found})' if found else 'NOT FOUND'}", flush=True)
+    return found
 
 
 main()
