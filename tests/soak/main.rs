@@ -48,10 +48,10 @@ fn nothing_is_left_behind() {
     let seconds = seconds.ok().and_then(|seconds| seconds.parse().ok());
     let time = Duration::from_secs(seconds.unwrap_or(SECONDS));
     let begin = Instant::now();
+    let watchdog = Watchdog::new();
     // Two runtimes of the crate's own, of one worker each, stay.
     let mut rounds = Rounds::new(2 + server::THREADS);
     let mut server = Server::new();
-    let watchdog = Watchdog::new();
     let (first, mut schedules, mut calls) = (fastrand::u64(..) >> 1, 0, 0);
     println!("seeds from {first} on");
     while rounds.len() < ROUNDS || begin.elapsed() < time {
