@@ -54,10 +54,13 @@ macro_rules! span {
 /// | `usage.input_tokens`, `usage.output_tokens`, `usage.cached_tokens`, `usage.reasoning_tokens` | what a model took, as far as it said so |
 /// | `input`, `output` | what a run was given and what it made, as JSON; only with [`content(true)`](Self::content) |
 ///
-/// A run that fails has an event in its span, at the level `ERROR`, with the fields `kind`, `type_name` and
-/// the error's message, which is there with or without content: a provider's may quote the prompt. A span is over when the terminal event of its run is delivered. Spans are parents
-/// and never entered, so no future carries one across an `.await`: what code in a run logs itself is in
-/// whatever span that code entered.
+/// A run that fails has an event in its span, at the level `ERROR`, with the fields `run.name`, `kind`,
+/// `type_name` and the error's message, which is there with or without content: a provider's may quote the
+/// prompt. Where a filter does not want the span of a run, its error and the runs in it are in the next span
+/// around.
+///
+/// A span is over when the terminal event of its run is delivered. Spans are parents and never entered, so no
+/// future carries one across an `.await`: what code in a run logs itself is in whatever span that code entered.
 ///
 /// Best registered [`inline`](crate::Configured::inline): spans then begin and end when runs do. On a lane,
 /// which has threads of its own, spans reach the subscriber of the process only
@@ -143,20 +146,20 @@ impl Spans {
         }
     }
 
-    fn close(&self, run: &Run<'_>) -> Option<Arc<Span>> {
+    fn close(&self, run: &Run<'_>) -> Option<Open> {
         let closed = lock(&self.open).end(run.info());
-        closed.into_iter().next().map(|open| open.span)
+        closed.into_iter().next()
     }
 
     fn end(&self, run: &Run<'_>, output: impl FnOnce() -> Value) {
-        if let Some(span) = self.close(run) {
+        if let Some(Open { span, .. }) = self.close(run) {
             self.show(&span, "output", output);
         }
     }
 
     fn fail(&self, run: &Run<'_>, error: &RunError) {
-        if let Some(span) = self.close(run) {
-            fail(&span, error);
+        if let Some(open) = self.close(run) {
+            open.fail(run, error);
         }
     }
 
@@ -183,14 +186,20 @@ impl Spans {
     }
 }
 
-fn fail(span: &Span, error: &RunError) {
-    tracing::error!(
-        target: "callbacks",
-        parent: span,
-        kind = error.kind.as_str(),
-        type_name = error.type_name.as_str(),
-        "{error}"
-    );
+impl Open {
+    fn fail(&self, run: &Run<'_>, error: &RunError) {
+        let span = self.around.as_ref().and_then(|span| span.id());
+        tracing::error!(
+            target: "callbacks",
+            parent: span.or_else(|| Span::current().id()),
+            {
+                run.name = run.name(),
+                kind = error.kind.as_str(),
+                type_name = error.type_name.as_str(),
+            },
+            "{error}"
+        );
+    }
 }
 
 #[callback_handler(events = crate::events)]
@@ -209,17 +218,17 @@ impl Spans {
     }
 
     fn on_llm_end(&self, response: &LlmResult, run: &Run<'_>) {
-        if let Some(span) = self.close(run) {
+        if let Some(Open { span, .. }) = self.close(run) {
             self.answer(&span, response);
         }
     }
 
     fn on_llm_error(&self, error: &RunError, response: Option<&LlmResult>, run: &Run<'_>) {
-        if let Some(span) = self.close(run) {
+        if let Some(open) = self.close(run) {
             if let Some(response) = response {
-                self.answer(&span, response);
+                self.answer(&open.span, response);
             }
-            fail(&span, error);
+            open.fail(run, error);
         }
     }
 
