@@ -189,7 +189,7 @@ impl<K: Kind, D> Begun<K, D> {
 /// Closes a run that must not go on.
 async fn stop<K: Kind>(mut core: Core<K>, reason: String) -> EmitError {
     let error = RunError::new(reason.clone()).with_kind(ErrorKind::Stopped);
-    let terminal = core.failing(error, None);
+    let terminal = core.failing(|| error, None);
     // What handlers of the error raise is the lesser evil.
     let _ = core.close(terminal).await;
     EmitError::Stopped { reason }

@@ -236,12 +236,12 @@ impl<K: Kind> Core<K> {
     /// The event of an error, if anybody listens to it, with what had arrived of a model's answer.
     pub(super) fn failing(
         &self,
-        error: impl Into<RunError>,
+        error: impl FnOnce() -> RunError,
         partial: Option<LlmResult>,
     ) -> Option<AnyEvent> {
         let node = self.known()?;
         let wanted = node.family.wants_error(&node.registry);
-        wanted.then(|| node.family.error(error.into(), partial))
+        wanted.then(|| node.family.error(error(), partial))
     }
 
     /// Closes the run with this event.
@@ -264,7 +264,7 @@ impl<K: Kind> Core<K> {
         } else {
             RunError::new("the run was dropped before it ended").with_kind(ErrorKind::Dropped)
         };
-        let terminal = self.failing(error, partial);
+        let terminal = self.failing(|| error, partial);
         let close = || {
             if let Ok(Some(closing)) = node.close(terminal) {
                 set_off(closing, node);

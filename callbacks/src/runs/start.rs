@@ -307,7 +307,7 @@ impl Opener {
             Ok(()) => Ok(guard),
             Err(error) => {
                 // Those who saw the start see the end. What that raises is the lesser evil.
-                let terminal = guard.failing(shown(&error), None);
+                let terminal = guard.failing(|| shown(&error), None);
                 let _ = guard.close(terminal).await;
                 Err(*error)
             }
