@@ -22,7 +22,7 @@ mod set;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use argument::{IntoMessages, Payload};
+pub use argument::{IntoMessages, Payload, WhatRuns};
 pub use blocking::BlockingCallbacks;
 pub use builtin::events;
 pub use callbacks::Callbacks;

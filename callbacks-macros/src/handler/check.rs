@@ -1,6 +1,8 @@
 //! What a handler method must be. A method with a mistake gets no glue, so that rustc does not
 //! complain about it a second time.
 
+use std::ptr;
+
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::Visit;
@@ -65,6 +67,15 @@ pub(crate) fn check<'a>(
         }
         return None;
     };
+    if let Some(first) = first_of_several(method, input) {
+        if !ptr::eq(first, method) {
+            errors.error(
+                &sig.ident,
+                format!("`{name}` is there twice: an event has one method, plain or async"),
+            );
+        }
+        return None;
+    }
     check_shape(sig, errors);
     check_exclusive(sig, kind, errors);
     check_answer(sig, row, errors);
@@ -82,6 +93,16 @@ pub(crate) fn check<'a>(
         row,
         params,
     })
+}
+
+/// The first of the methods with this one's name, if there are several. Of those with conditions, one may
+/// be there at a time.
+fn first_of_several<'a>(method: &Method, input: &'a Input) -> Option<&'a Method> {
+    let name = method.sig.ident.unraw();
+    let methods = input.block.methods.iter();
+    let mut same = methods.filter(|other| other.cfg.is_empty() && other.sig.ident.unraw() == name);
+    let (first, second) = (same.next()?, same.next());
+    (method.cfg.is_empty() && second.is_some()).then_some(first)
 }
 
 fn check_param<'a>(param: &'a PatType, row: &Row, errors: &Diagnostics) -> Option<Param<'a>> {
@@ -271,7 +292,10 @@ fn unknown_event(name: &str, near: Option<String>, input: &Input) -> String {
     let events = events.trim_start_matches("::");
     let cure = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("its handler methods are {}", list(methods(input))),
+        None => format!(
+            "its handler methods are {}; for the events of another set write `#[callback_handler(events = path::to::set)]`; for a helper, choose a name without `on_`",
+            list(methods(input))
+        ),
     };
     format!("`{events}` has no event handled by `{name}`; {cure}")
 }

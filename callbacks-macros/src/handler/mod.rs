@@ -26,8 +26,17 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
 
 fn call_table(args: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let block: Block = syn::parse2(item)?;
-    let HandlerArgs { events } = HandlerArgs::parse(args)?;
-    Ok(quote_spanned!(events.span()=> #events::__private::table! { { #events } #block }))
+    let (args, mistake) = match HandlerArgs::parse(args.clone()) {
+        Ok(args) => (args, None),
+        // A block that is no handler would be reported a second time where it is registered.
+        Err(mistake) => match HandlerArgs::guess(args) {
+            Some(args) => (args, Some(mistake.to_compile_error())),
+            None => return Err(mistake),
+        },
+    };
+    let HandlerArgs { events } = args;
+    let table = quote_spanned!(events.span()=> #events::__private::table! { { #events } #block });
+    Ok(quote!(#mistake #table))
 }
 
 /// The second stage.
