@@ -48,7 +48,7 @@ pub(crate) fn agent<'a>(
         let run = start.name(name).kind(RunKind::Agent).await?;
         let answer = take_turns(question, &run).await;
         let output = answer.as_ref().map(|answer| move || json!(answer));
-        run.finish(output.map_err(|error| &**error)).await?;
+        run.finish(output).await?;
         answer
     })
 }
@@ -87,8 +87,7 @@ async fn take_turns(question: &str, run: &ChainRun) -> Result<String, BoxError> 
 async fn search(query: &str, callbacks: &Callbacks) -> Result<Vec<Document>, BoxError> {
     let run = callbacks.retriever_start(&INDEX, query).await?;
     let found = world::find(query).map_err(BoxError::from);
-    run.finish(found.as_deref().map_err(|error| &**error))
-        .await?;
+    run.finish(found.as_ref()).await?;
     found
 }
 
@@ -102,8 +101,7 @@ async fn chat(messages: &[Message], callbacks: &Callbacks) -> Result<Message, Bo
             let messages = run.messages().unwrap_or(messages).to_vec();
             let run = run.into_run();
             let result = stream(&messages, &run).await;
-            let output = result.as_ref().map_err(|error| &**error);
-            run.finish(output).await?;
+            run.finish(result.as_ref()).await?;
             result?
         }
     };
@@ -156,8 +154,7 @@ async fn tool(call: &ToolCall, callbacks: &Callbacks) -> Result<Message, EmitErr
             let input = run.input().to_owned();
             let run = run.into_run();
             let output = perform(&call.name, &input, &run).await;
-            run.finish(output.as_ref().map_err(|error| &**error))
-                .await?;
+            run.finish(output.as_ref()).await?;
             output
         }
         Err(EmitError::Stopped { reason }) => Err(reason.into()),

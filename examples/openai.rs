@@ -38,7 +38,7 @@ async fn answer(chat: ChatOpenAi, callbacks: &Callbacks) -> Result<String, BoxEr
     let run = callbacks.chain_start(&AGENT, || json!(QUESTION)).await?;
     let answer = converse(chat, run.callbacks()).await;
     let output = answer.as_ref().map(|answer| move || json!(answer));
-    run.finish(output.map_err(|error| &**error)).await?;
+    run.finish(output).await?;
     answer
 }
 

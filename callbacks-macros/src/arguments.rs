@@ -1,7 +1,8 @@
 //! The arguments of the attributes.
 
 use proc_macro2::TokenStream;
-use syn::parse::{ParseStream, Parser};
+use syn::parse::{Parse, ParseStream, Parser};
+use syn::punctuated::Punctuated;
 use syn::{Ident, LitStr, Path, Token, Type};
 
 use crate::names::closest;
@@ -39,7 +40,56 @@ impl HandlerArgs {
             Ok(())
         })?;
         Ok(Self {
-            events: events.unwrap_or_else(|| syn::parse_quote!(::callbacks::events)),
+            events: events.unwrap_or_else(Self::built_in),
+        })
+    }
+
+    fn built_in() -> Path {
+        syn::parse_quote!(::callbacks::events)
+    }
+
+    /// What arguments with a mistake in them mean, if that is clear: a name alone says nothing of the set.
+    pub(crate) fn guess(args: TokenStream) -> Option<Self> {
+        let parser = |input: ParseStream<'_>| {
+            let mut events = None;
+            for argument in Punctuated::<Guess, Token![,]>::parse_terminated(input)? {
+                events = argument.events.or(events);
+            }
+            Ok(events)
+        };
+        let events = parser.parse2(args).ok()?;
+        Some(Self {
+            events: events.unwrap_or_else(Self::built_in),
+        })
+    }
+}
+
+/// `blocking`, or `event = path::to::set::Events`
+struct Guess {
+    events: Option<Path>,
+}
+
+impl Parse for Guess {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let name: Ident = input.parse()?;
+        if input.is_empty() || input.peek(Token![,]) {
+            return Ok(Self { events: None });
+        }
+        input.parse::<Token![=]>()?;
+        let mut events = input.call(Path::parse_mod_style)?;
+        if closest(&name.to_string(), ["events"]).is_none() {
+            return Err(syn::Error::new(name.span(), "another argument"));
+        }
+        if events
+            .segments
+            .last()
+            .is_some_and(|last| last.ident == "Events")
+        {
+            events.segments.pop();
+            events.segments.pop_punct();
+        }
+        Ok(Self {
+            events: Some(events),
         })
     }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::payload::{
     AgentAction, AgentFinish, Chunk, Document, LlmResult, Message, ModelParams, RetryState,
+    Serialized,
 };
 
 /// What an emission takes for a payload: `&T`, `T`, or a closure that makes `T`.
@@ -28,9 +29,10 @@ use crate::payload::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no payload of this event",
-    label = "neither the payload, nor a reference to it, nor a closure that makes it",
-    note = "pass `&payload`, or `|| make_payload()` to make it only if a handler listens"
+    message = "`{Self}` is not what this event carries: a `{T}`",
+    label = "neither a `{T}`, nor a reference to it, nor a closure that makes it",
+    note = "pass the `{T}`, a reference to it, or `|| ..` to make it only if a handler listens",
+    note = "where that is a slice `[T]`, make a `Vec<T>`"
 )]
 pub trait Payload<T: ?Sized + ToOwned>: Send {
     /// The payload.
@@ -99,6 +101,17 @@ payload! { [Vec<Message>]:
     [] Vec<Message> => |messages| Cow::Owned(vec![messages]);
     [F: FnOnce() -> M + Send, M: IntoMessages] F => |make| Cow::Owned(make().into_messages());
 }
+
+/// What a start takes for what runs: a `&Serialized`, or `None`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not say what runs",
+    label = "neither a `&Serialized` nor `None`",
+    note = "what runs is a `&Serialized`, such as `static MODEL: Serialized = Serialized::new(\"MyModel\")`, or `None`"
+)]
+pub trait WhatRuns<'a>: Into<Option<&'a Serialized>> {}
+
+#[diagnostic::do_not_recommend]
+impl<'a, T: Into<Option<&'a Serialized>>> WhatRuns<'a> for T {}
 
 /// What a closure may make for a chat model: a conversation, or a batch of them.
 pub trait IntoMessages {

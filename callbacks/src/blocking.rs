@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::argument::Payload;
+use crate::argument::{Payload, WhatRuns};
 use crate::delivery::{block_on, wait_for};
 use crate::events::CustomEvent;
-use crate::payload::{Message, ModelParams, Serialized};
+use crate::payload::{Message, ModelParams};
 use crate::runs::{Blocking, Inputs, Messages, Prompts, Query, Start, ToolInput};
 use crate::{Callbacks, DecisionEvent, EmitError, Event, FlushReport, NoReply};
 
@@ -85,7 +85,7 @@ impl BlockingCallbacks {
     /// Starts a call of a text model, as [`Callbacks::llm_start`] does.
     pub fn llm_start<'a, P>(
         &'a self,
-        serialized: impl Into<Option<&'a Serialized>>,
+        serialized: impl WhatRuns<'a>,
         prompts: P,
     ) -> Start<'a, Prompts<P, &'a ModelParams>, Blocking>
     where
@@ -97,7 +97,7 @@ impl BlockingCallbacks {
     /// Starts a call of a chat model, as [`Callbacks::chat_model_start`] does.
     pub fn chat_model_start<'a, P>(
         &'a self,
-        serialized: impl Into<Option<&'a Serialized>>,
+        serialized: impl WhatRuns<'a>,
         messages: P,
     ) -> Start<'a, Messages<P, &'a ModelParams>, Blocking>
     where
@@ -109,7 +109,7 @@ impl BlockingCallbacks {
     /// Starts a chain or an agent, as [`Callbacks::chain_start`] does.
     pub fn chain_start<'a, P>(
         &'a self,
-        serialized: impl Into<Option<&'a Serialized>>,
+        serialized: impl WhatRuns<'a>,
         inputs: P,
     ) -> Start<'a, Inputs<P>, Blocking>
     where
@@ -121,7 +121,7 @@ impl BlockingCallbacks {
     /// Starts a call of a tool, as [`Callbacks::tool_start`] does.
     pub fn tool_start<'a>(
         &'a self,
-        serialized: impl Into<Option<&'a Serialized>>,
+        serialized: impl WhatRuns<'a>,
         input: &'a str,
     ) -> Start<'a, ToolInput<'a, &'a Value>, Blocking> {
         self.0.tool_start(serialized, input).blocking()
@@ -130,7 +130,7 @@ impl BlockingCallbacks {
     /// Starts a search by a retriever, as [`Callbacks::retriever_start`] does.
     pub fn retriever_start<'a>(
         &'a self,
-        serialized: impl Into<Option<&'a Serialized>>,
+        serialized: impl WhatRuns<'a>,
         query: &'a str,
     ) -> Start<'a, Query<'a>, Blocking> {
         self.0.retriever_start(serialized, query).blocking()

@@ -9,14 +9,14 @@ use futures_core::Stream;
 use serde_json::Value;
 
 use crate::ambient;
-use crate::argument::Payload;
+use crate::argument::{Payload, WhatRuns};
 use crate::delivery::{
     Asked, Entry, Place, Reach, Registry, Sequencer, Site, ask, emit, flush, places,
 };
 use crate::events::{CustomEvent, Events};
 use crate::handler::{Handler, Queue, handler};
 use crate::info::Labels;
-use crate::payload::{Message, ModelParams, RunKind, Serialized};
+use crate::payload::{Message, ModelParams, RunKind};
 use crate::record::{Record, Recording, Sink};
 use crate::runs::{Inputs, Messages, Node, Prompts, Query, Start, ToolInput};
 use crate::{
@@ -442,7 +442,7 @@ impl Callbacks {
     /// Starts a call of a text model. In a batch, each prompt is a run of its own.
     pub fn llm_start<'a, P>(
         &'a self,
-        serialized: impl Into<Option<&'a Serialized>>,
+        serialized: impl WhatRuns<'a>,
         prompts: P,
     ) -> Start<'a, Prompts<P, &'a ModelParams>>
     where
@@ -458,7 +458,7 @@ impl Callbacks {
     /// `messages` is a conversation, or a batch of them.
     pub fn chat_model_start<'a, P>(
         &'a self,
-        serialized: impl Into<Option<&'a Serialized>>,
+        serialized: impl WhatRuns<'a>,
         messages: P,
     ) -> Start<'a, Messages<P, &'a ModelParams>>
     where
@@ -472,7 +472,7 @@ impl Callbacks {
     /// Starts a chain, or an agent with [`kind(RunKind::Agent)`](Start::kind).
     pub fn chain_start<'a, P>(
         &'a self,
-        serialized: impl Into<Option<&'a Serialized>>,
+        serialized: impl WhatRuns<'a>,
         inputs: P,
     ) -> Start<'a, Inputs<P>>
     where
@@ -485,7 +485,7 @@ impl Callbacks {
     /// Starts a call of a tool, with its input as text.
     pub fn tool_start<'a>(
         &'a self,
-        serialized: impl Into<Option<&'a Serialized>>,
+        serialized: impl WhatRuns<'a>,
         input: &'a str,
     ) -> Start<'a, ToolInput<'a, &'a Value>> {
         let opening = ToolInput {
@@ -499,7 +499,7 @@ impl Callbacks {
     /// Starts a search by a retriever.
     pub fn retriever_start<'a>(
         &'a self,
-        serialized: impl Into<Option<&'a Serialized>>,
+        serialized: impl WhatRuns<'a>,
         query: &'a str,
     ) -> Start<'a, Query<'a>> {
         Start::new(self, serialized.into(), RunKind::Retriever, Query { query })

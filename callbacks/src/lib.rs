@@ -22,7 +22,7 @@ mod set;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use argument::{IntoMessages, Payload};
+pub use argument::{IntoMessages, Payload, WhatRuns};
 pub use blocking::BlockingCallbacks;
 pub use builtin::events;
 pub use callbacks::Callbacks;
@@ -37,9 +37,9 @@ pub use info::{ParseRunIdError, Run, RunId, RunInfo};
 pub use interests::Interests;
 pub use macros::{callback_events, callback_handler};
 pub use payload::{
-    AgentAction, AgentFinish, Chunk, Content, Document, ErrorKind, Generation, LlmOutput,
-    LlmResult, Message, Metadata, ModelParams, RetryState, Role, RunError, RunKind, Serialized,
-    TokenUsage, ToolCall, ToolCallChunk, buffer_string,
+    AgentAction, AgentFinish, Chunk, Content, Document, ErrorKind, Generation, IntoRunError,
+    LlmOutput, LlmResult, Message, Metadata, ModelParams, RetryState, Role, RunError, RunKind,
+    Serialized, TokenUsage, ToolCall, ToolCallChunk, buffer_string,
 };
 pub use record::Record;
 pub use runs::{

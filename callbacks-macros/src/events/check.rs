@@ -68,7 +68,7 @@ pub(crate) fn check(set: &mut Set, errors: &Diagnostics) {
     if set.events.is_empty() {
         errors.error(
             &set.name,
-            "an event set has at least one event: add a struct to the module",
+            "an event set has at least one event: add a struct to the module (an enum is no event)",
         );
     }
     if let Some(event) = set.events.get(MAX_EVENTS) {
@@ -144,7 +144,7 @@ fn check_event(event: &Event, rules: &Rules, errors: &Diagnostics) {
         errors.error(
             &item.ident,
             format!(
-                "`{0}` cannot be handled outside of this module: write `pub struct {0}`",
+                "`{0}` cannot be handled outside of this module: write `pub struct {0}`, or, if it is no event, put it outside of the module",
                 item.ident
             ),
         );

@@ -1,6 +1,10 @@
 //! What a handler method must be. A method with a mistake gets no glue, so that rustc does not
 //! complain about it a second time.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ptr;
+
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::visit::Visit;
@@ -45,6 +49,7 @@ pub(crate) fn check<'a>(
     method: &'a Method,
     kind: &Kind,
     input: &'a Input,
+    repeated: &HashMap<String, &Method>,
     errors: &Diagnostics,
 ) -> Option<Checked<'a>> {
     let sig = &method.sig;
@@ -65,6 +70,15 @@ pub(crate) fn check<'a>(
         }
         return None;
     };
+    if let Some(first) = repeated.get(&name).filter(|_| method.cfg.is_empty()) {
+        if !ptr::eq(*first, method) {
+            errors.error(
+                &sig.ident,
+                format!("`{name}` is there twice: an event has one method, plain or async"),
+            );
+        }
+        return None;
+    }
     check_shape(sig, errors);
     check_exclusive(sig, kind, errors);
     check_answer(sig, row, errors);
@@ -82,6 +96,25 @@ pub(crate) fn check<'a>(
         row,
         params,
     })
+}
+
+/// The first method of each name that several have. Of those with conditions, one may be there at a time.
+pub(crate) fn repeated(input: &Input) -> HashMap<String, &Method> {
+    let mut first = HashMap::new();
+    let mut repeated = HashMap::new();
+    let methods = input.block.methods.iter();
+    for method in methods.filter(|method| method.cfg.is_empty()) {
+        let name = method.sig.ident.unraw().to_string();
+        match first.entry(name) {
+            Entry::Vacant(entry) => {
+                entry.insert(method);
+            }
+            Entry::Occupied(entry) => {
+                repeated.insert(entry.key().clone(), *entry.get());
+            }
+        }
+    }
+    repeated
 }
 
 fn check_param<'a>(param: &'a PatType, row: &Row, errors: &Diagnostics) -> Option<Param<'a>> {
@@ -271,7 +304,10 @@ fn unknown_event(name: &str, near: Option<String>, input: &Input) -> String {
     let events = events.trim_start_matches("::");
     let cure = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("its handler methods are {}", list(methods(input))),
+        None => format!(
+            "its handler methods are {}; for the events of another set write `#[callback_handler(events = path::to::set)]`; for a helper, choose a name without `on_`",
+            list(methods(input))
+        ),
     };
     format!("`{events}` has no event handled by `{name}`; {cure}")
 }

@@ -26,8 +26,17 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
 
 fn call_table(args: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let block: Block = syn::parse2(item)?;
-    let HandlerArgs { events } = HandlerArgs::parse(args)?;
-    Ok(quote_spanned!(events.span()=> #events::__private::table! { { #events } #block }))
+    let (args, mistake) = match HandlerArgs::parse(args.clone()) {
+        Ok(args) => (args, None),
+        // A block that is no handler would be reported a second time where it is registered.
+        Err(mistake) => match HandlerArgs::guess(args) {
+            Some(args) => (args, Some(mistake.to_compile_error())),
+            None => return Err(mistake),
+        },
+    };
+    let HandlerArgs { events } = args;
+    let table = quote_spanned!(events.span()=> #events::__private::table! { { #events } #block });
+    Ok(quote!(#mistake #table))
 }
 
 /// The second stage.
@@ -59,9 +68,10 @@ fn check_as<'a>(kind: &Kind, input: &'a Input) -> (Vec<Checked<'a>>, TokenStream
     let methods = methods.filter(|method| !input.is_broken(method));
     // Where the handler is not exclusive, what makes it so is configured out.
     let methods = methods.filter(|method| kind.exclusive || !input.is_exclusive(method));
+    let repeated = check::repeated(input);
     let checked = methods.filter_map(|method| {
         let errors = Diagnostics::new();
-        let checked = check(method, kind, input, &errors);
+        let checked = check(method, kind, input, &repeated, &errors);
         // A method that is configured out cannot be wrong.
         let (of_kind, own) = (&kind.cfg, &method.cfg);
         for error in errors.finish() {

@@ -36,7 +36,7 @@ impl FlushReport {
 }
 
 /// What became of the events of one handler, since it was registered. A handler that has both a plain
-/// and an async method for an event is called twice for it, and both calls count.
+/// and an async method for an event (by hand) is called twice for it, and both calls count.
 ///
 /// What an emission hands over itself, to an inline method or to an async method that it waits for,
 /// is not on its way for long: it is counted only if something goes wrong. Terminal events, and what

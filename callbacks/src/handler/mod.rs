@@ -42,7 +42,7 @@ pub type Answer<S> = Result<Option<<S as EventSet>::Reply>, BoxError>;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a callback handler",
     label = "not a callback handler",
-    note = "put `#[callback_handler]` on an `impl {Self} {{ .. }}` with methods named after events, such as `on_llm_start`",
+    note = "put `#[callback_handler]` on the impl block of its type, with methods named after events, such as `on_llm_start`",
     note = "for events of another set: `#[callback_handler(events = path::to::set)]`",
     note = "for a closure: `on(|event: &LlmEnd<'_>| ..)`"
 )]
@@ -59,6 +59,7 @@ pub trait Handler<S: EventSet>: Sized {
     message = "`{Self}` is not a handler that can be shared",
     label = "not a handler that can be shared",
     note = "one with methods that take `&mut self` is registered without an `Arc`: `.with(handler)`, or `.with(Exclusive::new(handler))` to have it back",
+    note = "one whose clones are the same handler, such as `Usage`, `TokenBudget` and `Recorder`, is registered without one, too: `.with(handler.clone())`",
     note = "one that implements the traits by hand is registered as `ByHand(handler)`"
 )]
 pub trait Deliver<S: EventSet>: 'static {

@@ -27,7 +27,8 @@ const MAX_SOURCES: usize = 64;
 /// assert_eq!(error.to_string(), "the user left");
 /// ```
 ///
-/// A `Box<dyn Error>` is no `Error`, but what is in it is: pass `&*boxed`.
+/// A `Box<dyn Error>` is no `Error`, but what is in it is: `&*boxed`. What a run ends with may be
+/// [either](super::IntoRunError).
 ///
 /// ```
 /// # use callbacks::RunError;
@@ -40,8 +41,8 @@ const MAX_SOURCES: usize = 64;
 pub struct RunError {
     /// How the run came to fail.
     pub kind: ErrorKind,
-    /// The Rust type of the error, as [`std::any::type_name`] gives it; empty if there was none.
-    /// Of an error behind a `dyn` it names the `dyn`.
+    /// The Rust type of the error, as [`std::any::type_name`] gives it; empty if there was none, or
+    /// if it is not known, as that of an error behind a `dyn` is not.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub type_name: String,
     /// What the error displays.
@@ -78,8 +79,21 @@ impl<E: Error> From<E> for RunError {
     fn from(error: E) -> Self {
         let sources = successors(error.source(), |&source| source.source());
         Self::new(error.to_string())
-            .with_type_name(type_name::<E>().trim_start_matches('&'))
+            .with_type_name(type_name_of::<E>())
             .with_sources(sources.take(MAX_SOURCES).map(ToString::to_string))
+    }
+}
+
+/// The name of an error's type, empty if all that is known of it is a trait.
+fn type_name_of<E>() -> &'static str {
+    let name = type_name::<E>().trim_start_matches('&');
+    let inside = ["alloc::boxed::Box<", "alloc::sync::Arc<"]
+        .iter()
+        .find_map(|pointer| name.strip_prefix(pointer));
+    if inside.unwrap_or(name).starts_with("dyn ") {
+        ""
+    } else {
+        name
     }
 }
 

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::RunError;
 use super::json::seconds;
 use super::setters::setters;
+use super::{IntoRunError, RunError};
 
 /// Where an operation that is tried again stands, told after an attempt failed.
 ///
@@ -52,6 +52,12 @@ impl RetryState {
     setters! {
         with_max_attempts(max_attempts: u32) = Some(max_attempts);
         with_wait(wait: Duration) = Some(wait);
-        with_error(error: impl Into<RunError>) = Some(error.into());
+    }
+
+    /// Sets [`error`](field@Self::error).
+    #[must_use]
+    pub fn with_error<Via>(mut self, error: impl IntoRunError<Via>) -> Self {
+        self.error = Some(error.into_run_error());
+        self
     }
 }

@@ -106,7 +106,7 @@ impl Answer {
     /// The event of an error, if anybody listens to it.
     pub(super) fn failing(&mut self, error: RunError) -> Option<AnyEvent> {
         let partial = self.partial();
-        self.core.failing(error, partial)
+        self.core.failing(|| error, partial)
     }
 
     /// Tells the handlers what has arrived. An error closes the run, too.

@@ -9,8 +9,9 @@ use super::kinds::{Kind, Llm, Output, Tool};
 use super::openings::Deciding;
 use super::openings::opening::Sealed;
 use super::start::{Start, Starting};
-use crate::EmitError;
+use crate::events::ToolRequest;
 use crate::payload::{ErrorKind, Message, RunError};
+use crate::{EmitError, Event};
 
 /// What became of a start that [asked](Start::ask) the handlers: the run goes on, or one of them
 /// answered for it. (If one stopped it, the start fails with [`EmitError::Stopped`].)
@@ -169,11 +170,11 @@ impl<K: Kind, D> Begun<K, D> {
     pub(super) async fn without_decisions(self) -> Result<Core<K>, EmitError> {
         let reason = match self.ruling {
             Ruling::Go => return Ok(self.core),
-            Ruling::Rewritten => "a handler decided on another input, which is not honoured here",
-            Ruling::Answer(_) => "a handler answered for the run, which is not honoured here",
-            Ruling::Stop(reason) => return Err(stop(self.core, reason).await),
+            Ruling::Rewritten => not_honoured::<K>("decided on another input"),
+            Ruling::Answer(_) => not_honoured::<K>("answered for the run"),
+            Ruling::Stop(reason) => reason,
         };
-        Err(stop(self.core, reason.to_owned()).await)
+        Err(stop(self.core, reason).await)
     }
 
     /// For a framework that does.
@@ -188,6 +189,16 @@ impl<K: Kind, D> Begun<K, D> {
             Ruling::Stop(reason) => Err(stop(self.core, reason).await),
         }
     }
+}
+
+/// What a framework did not ask for.
+fn not_honoured<K: Kind>(what: &str) -> String {
+    let method = if K::EVENTS.contains(ToolRequest::INDEX) {
+        "on_tool_request"
+    } else {
+        "on_llm_request"
+    };
+    format!("a handler {what} in `{method}`, but this run was started without `.ask()`")
 }
 
 /// Closes a run that must not go on.

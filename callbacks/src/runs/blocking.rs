@@ -10,7 +10,7 @@ use crate::argument::Payload;
 use crate::delivery::block_on;
 use crate::events::owned::AnyEvent;
 use crate::events::{AgentAction, AgentFinish, CustomEvent, LlmError, LlmNewToken, Retry, Text};
-use crate::payload::{self, Chunk, LlmResult, RetryState, RunError};
+use crate::payload::{self, Chunk, IntoRunError, LlmResult, RetryState};
 use crate::{BlockingCallbacks, DecisionEvent, EmitError, Event, NoReply};
 
 impl<K: Kind, D> RunGuard<K, Blocking, D> {
@@ -143,8 +143,8 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
         self.close(terminal)
     }
 
-    /// Ends the run with an error: any [`std::error::Error`], by value or by reference, or a
-    /// [`RunError`]. What is still open inside the run is closed first.
+    /// Ends the run with an [error](IntoRunError), by value or by reference. What is still open inside
+    /// the run is closed first.
     ///
     /// # Errors
     ///
@@ -155,8 +155,8 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
     /// # Panics
     ///
     /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
-    pub fn error(self, error: impl Into<RunError>) -> Result<(), EmitError> {
-        let terminal = self.core.failing(error, None);
+    pub fn error<Via>(self, error: impl IntoRunError<Via>) -> Result<(), EmitError> {
+        let terminal = self.core.failing(|| error.into_run_error(), None);
         self.close(terminal)
     }
 
@@ -172,10 +172,10 @@ impl<K: Kind, D> RunGuard<K, Blocking, D> {
     /// # Panics
     ///
     /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
-    pub fn finish<P, E>(self, result: Result<P, E>) -> Result<(), EmitError>
+    pub fn finish<P, E, Via>(self, result: Result<P, E>) -> Result<(), EmitError>
     where
         P: Payload<K::Output>,
-        E: Into<RunError>,
+        E: IntoRunError<Via>,
     {
         match result {
             Ok(output) => self.end(output),
@@ -230,14 +230,14 @@ impl<D> RunGuard<Llm, Blocking, D> {
     /// # Panics
     ///
     /// See [`BlockingCallbacks`](crate::BlockingCallbacks#panics).
-    pub fn error_with_partial(
+    pub fn error_with_partial<Via>(
         self,
-        error: impl Into<RunError>,
+        error: impl IntoRunError<Via>,
         response: impl Payload<LlmResult>,
     ) -> Result<(), EmitError> {
         let heard = self.wants::<LlmError<'_>>();
         let partial = heard.then(|| response.into_cow().into_owned());
-        let terminal = self.core.failing(error, partial);
+        let terminal = self.core.failing(|| error.into_run_error(), partial);
         self.close(terminal)
     }
 }

@@ -236,12 +236,12 @@ impl<K: Kind> Core<K> {
     /// The event of an error, if anybody listens to it, with what had arrived of a model's answer.
     pub(super) fn failing(
         &self,
-        error: impl Into<RunError>,
+        error: impl FnOnce() -> RunError,
         partial: Option<LlmResult>,
     ) -> Option<AnyEvent> {
         let node = self.known()?;
         let wanted = node.family.wants_error(&node.registry);
-        wanted.then(|| node.family.error(error.into(), partial))
+        wanted.then(|| node.family.error(error(), partial))
     }
 
     /// Closes the run with this event.
@@ -256,7 +256,7 @@ impl<K: Kind> Core<K> {
     /// Closes the run with an error for which there is one to be given out already: what handlers raise here
     /// is the lesser evil.
     pub(super) async fn fail(&mut self, error: RunError, partial: Option<LlmResult>) {
-        let terminal = self.failing(error, partial);
+        let terminal = self.failing(|| error, partial);
         let raised = self.close(terminal).await;
         quietly(|| drop(raised));
     }
@@ -272,7 +272,7 @@ impl<K: Kind> Core<K> {
         } else {
             RunError::new("the run was dropped before it ended").with_kind(ErrorKind::Dropped)
         };
-        let terminal = self.failing(error, partial);
+        let terminal = self.failing(|| error, partial);
         close_unwaited(node, terminal, self.blocking);
     }
 }

@@ -4,7 +4,7 @@ use super::core::Core;
 use super::kinds::{Kind, Llm};
 use crate::argument::Payload;
 use crate::events::LlmError;
-use crate::payload::{LlmResult, RunError};
+use crate::payload::{IntoRunError, LlmResult, RunError};
 use crate::{BoxFuture, EmitError};
 
 /// A run about to end with an error. Made by [`RunGuard::error`](crate::RunGuard::error); `.await` it.
@@ -13,14 +13,19 @@ use crate::{BoxFuture, EmitError};
 pub struct Failing<K: Kind, E> {
     core: Core<K>,
     error: E,
+    into_run_error: fn(E) -> RunError,
     partial: Option<LlmResult>,
 }
 
 impl<K: Kind, E> Failing<K, E> {
-    pub(super) fn new(core: Core<K>, error: E) -> Self {
+    pub(super) fn new<Via>(core: Core<K>, error: E) -> Self
+    where
+        E: IntoRunError<Via>,
+    {
         Self {
             core,
             error,
+            into_run_error: E::into_run_error,
             partial: None,
         }
     }
@@ -35,7 +40,7 @@ impl<E> Failing<Llm, E> {
     }
 }
 
-impl<K: Kind, E: Into<RunError>> IntoFuture for Failing<K, E> {
+impl<K: Kind, E> IntoFuture for Failing<K, E> {
     type Output = Result<(), EmitError>;
     type IntoFuture = BoxFuture<'static, Result<(), EmitError>>;
 
@@ -43,9 +48,10 @@ impl<K: Kind, E: Into<RunError>> IntoFuture for Failing<K, E> {
         let Self {
             mut core,
             error,
+            into_run_error,
             partial,
         } = self;
-        let terminal = core.failing(error, partial);
+        let terminal = core.failing(|| into_run_error(error), partial);
         Box::pin(async move { core.close(terminal).await })
     }
 }

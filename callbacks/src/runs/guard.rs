@@ -12,7 +12,7 @@ use super::flavour::{Async, Flavour};
 use super::kinds::{Chain, Kind, Llm, Retriever, Tool};
 use crate::argument::Payload;
 use crate::events::{LlmError, LlmNewToken, Text};
-use crate::payload::{self, Chunk, LlmResult, RetryState, RunError};
+use crate::payload::{self, Chunk, IntoRunError, LlmResult, RetryState};
 use crate::{Callbacks, DecisionEvent, EmitError, Event, NoReply, RunId, RunInfo};
 
 /// A call of a model, from its start to its end. Made by
@@ -237,8 +237,8 @@ impl<K: Kind, D> RunGuard<K, Async, D> {
 
     /// Ends the run with an error.
     ///
-    /// Takes any [`std::error::Error`], by value or by reference, or a [`RunError`]. What is still
-    /// open inside the run is closed first.
+    /// Takes an [error of any kind](IntoRunError), by value or by reference. What is still open inside
+    /// the run is closed first.
     ///
     /// ```
     /// # use callbacks::{Callbacks, Serialized};
@@ -257,7 +257,7 @@ impl<K: Kind, D> RunGuard<K, Async, D> {
     ///
     /// [`EmitError::Raised`] if a handler failed whose errors are raised, once all have seen the end; and
     /// [`EmitError::RunClosed`] if a handler listens and the run was closed already, together with a run around it.
-    pub fn error<E: Into<RunError>>(self, error: E) -> Failing<K, E> {
+    pub fn error<E: IntoRunError<Via>, Via>(self, error: E) -> Failing<K, E> {
         Failing::new(self.core, error)
     }
 
@@ -274,8 +274,7 @@ impl<K: Kind, D> RunGuard<K, Async, D> {
     /// # static MODEL: Serialized = Serialized::new("MyModel");
     /// let run = callbacks.chat_model_start(&MODEL, &messages).await?;
     /// let answer = answer().await;
-    /// // a boxed error is no `std::error::Error`; what is in the box is
-    /// run.finish(answer.as_ref().map_err(|error| &**error)).await?;
+    /// run.finish(answer.as_ref()).await?;
     /// # Ok::<(), callbacks::EmitError>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -285,14 +284,22 @@ impl<K: Kind, D> RunGuard<K, Async, D> {
     ///
     /// [`EmitError::Raised`] if a handler failed whose errors are raised, once all have seen the end; and
     /// [`EmitError::RunClosed`] if a handler listens and the run was closed already, together with a run around it.
-    pub async fn finish<P, E>(self, result: Result<P, E>) -> Result<(), EmitError>
+    pub fn finish<P, E, Via>(
+        self,
+        result: Result<P, E>,
+    ) -> impl Future<Output = Result<(), EmitError>> + Send
     where
         P: Payload<K::Output>,
-        E: Into<RunError> + Send,
+        E: IntoRunError<Via>,
     {
-        match result {
-            Ok(output) => self.end(output).await,
-            Err(error) => self.error(error).await,
+        let mut core = self.core;
+        // An error need not be `Send`: it is not kept while the handlers are waited for.
+        let result = result.map_err(|error| core.failing(|| error.into_run_error(), None));
+        async move {
+            match result {
+                Ok(output) => core.end(output).await,
+                Err(terminal) => core.close(terminal).await,
+            }
         }
     }
 }

@@ -18,8 +18,8 @@ use crate::EventSet;
 /// | `"planner" => ChainStart` | an event of the run of this name |
 ///
 /// The names and fields are those of [`events`](crate::events), whatever is imported. For another
-/// set, say which: `assert_events!(recorder, in path::to::shop, [Sold { item: "tea" }])`. After the
-/// list, a message may follow, as with `assert!`.
+/// set, say which: `assert_events!(recorder, in path::to::shop, [Sold { item: "tea" }])`, of a
+/// `Recorder::of::<shop::Events>()`. After the list, a message may follow, as with `assert!`.
 ///
 /// ```
 /// use callbacks::testing::{Recorder, assert_events};

@@ -28,7 +28,7 @@ pub(crate) async fn agent(chat: &ChatOpenAi, callbacks: &Callbacks) -> Result<St
     )
     .await;
     let output = answer.as_ref().map(|answer| move || json!(answer));
-    run.finish(output.map_err(|error| &**error)).await?;
+    run.finish(output).await?;
     answer
 }
 
