@@ -1,9 +1,9 @@
 //! Writes the event set.
 
 use proc_macro2::{Span, TokenStream};
-use quote::{quote, quote_spanned};
+use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Path, Type, Visibility};
+use syn::{Attribute, Path, Type, Visibility};
 
 use super::model::{Event, Set};
 use super::owned::{self, owned};
@@ -83,6 +83,11 @@ impl Set {
         quote!(#odd #hidden)
     }
 
+    /// What is made of all events uses those that are deprecated.
+    pub(super) fn deprecated(&self) -> Option<TokenStream> {
+        self.events.iter().find_map(Event::deprecated)
+    }
+
     /// The decision events, with their indices.
     pub(super) fn decisions(&self) -> impl Iterator<Item = (&Event, u32)> {
         let numbered = self.events.iter().zip(0u32..);
@@ -94,7 +99,28 @@ impl Set {
     }
 }
 
+/// What happens for another variant than that which is asked for, if there is one.
+pub(super) fn other(is_there: bool, then: &TokenStream) -> Option<TokenStream> {
+    is_there.then(|| quote!(_ => #then,))
+}
+
 impl Event {
+    /// Where the event or a field is deprecated, or the user allowed it to hold what is. Only then: a lint
+    /// that is forbidden cannot be allowed.
+    pub(super) fn deprecated(&self) -> Option<TokenStream> {
+        let fields = self.item.fields.iter().flat_map(|field| &field.attrs);
+        let mut attrs = self.item.attrs.iter().chain(fields);
+        let is_deprecated = |attr: &Attribute| {
+            let path = attr.path();
+            path.is_ident("deprecated")
+                || (path.is_ident("allow") || path.is_ident("expect"))
+                    && attr.to_token_stream().to_string().contains("deprecated")
+        };
+        attrs
+            .any(is_deprecated)
+            .then(|| quote!(#[allow(deprecated)]))
+    }
+
     /// `Sold<'_>`, or `Tick` if it borrows nothing.
     fn ty(&self, lifetime: &TokenStream) -> TokenStream {
         let name = self.name();
@@ -121,6 +147,7 @@ impl Event {
 
 fn marker(set: &Set) -> TokenStream {
     let krate = &set.args.krate;
+    let deprecated = set.deprecated();
     let (view, elided) = (set.generics(&quote!('a)), set.generics(&quote!('_)));
     let names = set.events.iter().map(Event::name).collect::<Vec<_>>();
     let methods = set.events.iter().map(|event| event.method.to_string());
@@ -151,7 +178,7 @@ fn marker(set: &Set) -> TokenStream {
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
         pub enum Events {}
 
-        #[allow(deprecated)]
+        #deprecated
         impl #krate::EventSet for Events {
             type Ref<'a> = AnyEvent #view;
             type Owned = owned::AnyEvent;
@@ -182,6 +209,7 @@ fn marker(set: &Set) -> TokenStream {
 }
 
 fn any_event(set: &Set) -> TokenStream {
+    let deprecated = set.deprecated();
     let lints = set.lints();
     let generics = set.generics(&quote!('a));
     let variants = set.events.iter().map(|event| {
@@ -191,8 +219,8 @@ fn any_event(set: &Set) -> TokenStream {
     });
     quote! {
         /// Any event of this set.
-        #[allow(deprecated)]
         #lints
+        #deprecated
         #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
         #[non_exhaustive]
         pub enum AnyEvent #generics {
@@ -257,8 +285,10 @@ fn event_impl(set: &Set, event: &Event, index: u32) -> TokenStream {
     };
     let decision = event.reply.as_ref();
     let decision = decision.map(|reply| decision_impl(set, event, reply));
+    let deprecated = event.deprecated();
+    let other = other(set.events.len() > 1, &quote!(::core::option::Option::None));
     quote! {
-        #[allow(deprecated)]
+        #deprecated
         impl #generics #krate::Event for #ty {
             type Set = Events;
             type At<'event> = #at;
@@ -289,8 +319,7 @@ fn event_impl(set: &Set, event: &Event, index: u32) -> TokenStream {
             {
                 match any {
                     AnyEvent::#name(event) => ::core::option::Option::Some(event),
-                    #[allow(unreachable_patterns)]
-                    _ => ::core::option::Option::None,
+                    #other
                 }
             }
 
@@ -310,8 +339,12 @@ fn decision_impl(set: &Set, event: &Event, reply: &Type) -> TokenStream {
     let (name, ty) = (event.name(), event.ty(&quote!('_)));
     // Located at the reply: there rustc points if it is none.
     let head = located(quote!(impl #krate::DecisionEvent for #ty), reply.span());
+    let deprecated = event.deprecated();
+    let nothing = quote!(::core::option::Option::None);
+    let other_event = other(set.events.len() > 1, &nothing);
+    let other_reply = other(set.decisions().count() > 1, &nothing);
     quote! {
-        #[allow(deprecated)]
+        #deprecated
         #head {
             type Owned = owned::#name;
 
@@ -323,24 +356,21 @@ fn decision_impl(set: &Set, event: &Event, reply: &Type) -> TokenStream {
             fn into_twin(any: owned::AnyEvent) -> ::core::option::Option<owned::#name> {
                 match any {
                     owned::AnyEvent::#name(event) => ::core::option::Option::Some(event),
-                    #[allow(unreachable_patterns)]
-                    _ => ::core::option::Option::None,
+                    #other_event
                 }
             }
 
             fn twin(any: &mut owned::AnyEvent) -> ::core::option::Option<&mut owned::#name> {
                 match any {
                     owned::AnyEvent::#name(event) => ::core::option::Option::Some(event),
-                    #[allow(unreachable_patterns)]
-                    _ => ::core::option::Option::None,
+                    #other_event
                 }
             }
 
             fn reply(any: AnyReply) -> ::core::option::Option<Self::Reply> {
                 match any {
                     AnyReply::#name(reply) => ::core::option::Option::Some(reply),
-                    #[allow(unreachable_patterns)]
-                    _ => ::core::option::Option::None,
+                    #other_reply
                 }
             }
         }
@@ -353,9 +383,10 @@ fn traits(set: &Set) -> TokenStream {
     let methods = set.events.iter().map(|event| {
         let (doc, method, ty) = (method_doc(event), &event.method, event.ty(&quote!('_)));
         let (reply, go_on) = (event.reply(), event.go_on(krate));
+        let deprecated = event.deprecated();
         quote! {
             #doc
-            #[allow(deprecated)]
+            #deprecated
             fn #method(
                 &self,
                 event: &#ty,
@@ -372,9 +403,10 @@ fn traits(set: &Set) -> TokenStream {
         let fields = event.lifetime.as_ref().map(|_| quote!('fields,));
         let outlives = event.lifetime.as_ref().map(|_| quote!('fields: 'future,));
         let (reply, go_on) = (event.reply(), event.go_on(krate));
+        let deprecated = event.deprecated();
         quote! {
             #doc
-            #[allow(deprecated)]
+            #deprecated
             fn #method<'this, 'event, #fields 'run, 'info, 'future>(
                 &'this self,
                 event: &'event #ty,
@@ -396,9 +428,10 @@ fn traits(set: &Set) -> TokenStream {
     let exclusive_methods = set.events.iter().map(|event| {
         let (doc, method, ty) = (method_doc(event), &event.method, event.ty(&quote!('_)));
         let (reply, go_on) = (event.reply(), event.go_on(krate));
+        let deprecated = event.deprecated();
         quote! {
             #doc
-            #[allow(deprecated)]
+            #deprecated
             fn #method(
                 &mut self,
                 event: &#ty,

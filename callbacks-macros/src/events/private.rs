@@ -4,6 +4,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
+use super::expand::other;
 use super::model::{Event, Set};
 use super::table::table;
 
@@ -106,6 +107,9 @@ fn asks(set: &Set) -> TokenStream {
         }
     });
     let nothing = quote!(::core::result::Result::Ok(::core::option::Option::None));
+    let is_there = set.decisions().count() < set.events.len();
+    let other_future = quote!(::std::boxed::Box::pin(::core::future::ready(#nothing)));
+    let (other, other_future) = (other(is_there, &nothing), other(is_there, &other_future));
     quote! {
         pub fn ask<H: super::CallbackHandler>(
             handler: &H,
@@ -114,8 +118,7 @@ fn asks(set: &Set) -> TokenStream {
         ) -> #krate::Answer<super::Events> {
             match event {
                 #plain
-                #[allow(unreachable_patterns)]
-                _ => #nothing,
+                #other
             }
         }
 
@@ -126,8 +129,7 @@ fn asks(set: &Set) -> TokenStream {
         ) -> #krate::Answer<super::Events> {
             match event {
                 #exclusive
-                #[allow(unreachable_patterns)]
-                _ => #nothing,
+                #other
             }
         }
 
@@ -138,8 +140,7 @@ fn asks(set: &Set) -> TokenStream {
         ) -> #krate::BoxFuture<'a, #krate::Answer<super::Events>> {
             match event {
                 #futures
-                #[allow(unreachable_patterns)]
-                _ => ::std::boxed::Box::pin(::core::future::ready(#nothing)),
+                #other_future
             }
         }
     }

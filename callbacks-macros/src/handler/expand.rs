@@ -26,14 +26,19 @@ pub(crate) fn expand(kind: &Kind, input: &Input, methods: &[Checked<'_>]) -> Tok
     // Only where the user has done so, for a lint that is forbidden cannot be allowed.
     let odd = params.any(|param| is_odd_field(&param.name.to_string()));
     let odd = odd.then(|| quote!(#[allow(non_snake_case)]));
+    let mut rows = methods.iter().map(|checked| checked.row);
+    let deprecated = rows.any(|row| !row.deprecated.is_empty());
+    let deprecated = deprecated.then(|| quote!(#[allow(deprecated)]));
+    // To clippy, what a macro made is not what the user wrote.
+    let at = input.block.self_ty.span().resolved_at(Span::call_site());
     let impls = impls.into_iter().map(|(of, body)| {
         // Header and braces stand at the type's name: there rustc points when the type is not `Send`
         // or is a handler already.
-        quote_spanned! {input.block.self_ty.span()=>
+        quote_spanned! {at=>
             #cfg
             #[automatically_derived]
             #odd
-            #[allow(deprecated, clippy::nursery, clippy::pedantic, clippy::restriction, clippy::needless_lifetimes)]
+            #deprecated
             impl #impl_generics #events::#of for #self_ty #where_clause { #body }
         }
     });
@@ -355,9 +360,12 @@ fn bindings(checked: &Checked<'_>, locals: &Locals) -> TokenStream {
                 Source::Event => quote!(#event),
                 Source::Run => quote!(#run),
             };
+            // To clippy, what a macro made is not what the user wrote.
+            let mut again = name.clone();
+            again.set_span(name.span().resolved_at(Span::call_site()));
             quote! {
                 let #name = #source;
-                let #name: #ty = #name;
+                let #again: #ty = #name;
             }
         })
         .collect()

@@ -1,24 +1,10 @@
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::CallbackHandler for Saver {
     fn interests(&self) -> shop::__private::Interests {
         shop::__private::Interests::NONE
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::AsyncCallbackHandler for Saver {
     fn interests(&self) -> shop::__private::Interests {
         const {
@@ -54,13 +40,6 @@ impl shop::AsyncCallbackHandler for Saver {
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::__private::Deliver<shop::Events> for Saver {
     fn interests(&self) -> shop::__private::Interests {
         shop::CallbackHandler::interests(self)
@@ -84,13 +63,6 @@ impl shop::__private::Deliver<shop::Events> for Saver {
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::__private::Handler<shop::Events> for Saver {
     type Delivery = Self;
     fn register(self) -> shop::__private::Registered<shop::Events, Self::Delivery> {

@@ -1,11 +1,4 @@
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::CallbackHandler for Clerk {
     fn interests(&self) -> shop::__private::Interests {
         const {
@@ -30,26 +23,12 @@ impl shop::CallbackHandler for Clerk {
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::AsyncCallbackHandler for Clerk {
     fn interests(&self) -> shop::__private::Interests {
         shop::__private::Interests::NONE
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::__private::Deliver<shop::Events> for Clerk {
     fn interests(&self) -> shop::__private::Interests {
         shop::CallbackHandler::interests(self)
@@ -80,13 +59,6 @@ impl shop::__private::Deliver<shop::Events> for Clerk {
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::__private::Handler<shop::Events> for Clerk {
     type Delivery = Self;
     fn register(self) -> shop::__private::Registered<shop::Events, Self::Delivery> {

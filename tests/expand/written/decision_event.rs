@@ -7,7 +7,6 @@ mod shop {
     /// The event set of this module, as a type.
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     pub enum Events {}
-    #[allow(deprecated)]
     impl ::callbacks::EventSet for Events {
         type Ref<'a> = AnyEvent<'a>;
         type Owned = owned::AnyEvent;
@@ -39,7 +38,6 @@ mod shop {
         }
     }
     /// Any event of this set.
-    #[allow(deprecated)]
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     #[non_exhaustive]
     pub enum AnyEvent<'a> {
@@ -61,7 +59,6 @@ mod shop {
             )
         }
     }
-    #[allow(deprecated)]
     impl<'fields> ::callbacks::Event for Order<'fields> {
         type Set = Events;
         type At<'event> = Order<'event>;
@@ -88,8 +85,6 @@ mod shop {
         {
             match any {
                 AnyEvent::Order(event) => ::core::option::Option::Some(event),
-                #[allow(unreachable_patterns)]
-                _ => ::core::option::Option::None,
             }
         }
         fn any_reply(
@@ -98,7 +93,6 @@ mod shop {
             ::core::option::Option::Some(AnyReply::Order(reply))
         }
     }
-    #[allow(deprecated)]
     impl ::callbacks::DecisionEvent for Order<'_> {
         type Owned = owned::Order;
         fn to_twin(&self) -> owned::Order {
@@ -110,22 +104,16 @@ mod shop {
         fn into_twin(any: owned::AnyEvent) -> ::core::option::Option<owned::Order> {
             match any {
                 owned::AnyEvent::Order(event) => ::core::option::Option::Some(event),
-                #[allow(unreachable_patterns)]
-                _ => ::core::option::Option::None,
             }
         }
         fn twin(any: &mut owned::AnyEvent) -> ::core::option::Option<&mut owned::Order> {
             match any {
                 owned::AnyEvent::Order(event) => ::core::option::Option::Some(event),
-                #[allow(unreachable_patterns)]
-                _ => ::core::option::Option::None,
             }
         }
         fn reply(any: AnyReply) -> ::core::option::Option<Self::Reply> {
             match any {
                 AnyReply::Order(reply) => ::core::option::Option::Some(reply),
-                #[allow(unreachable_patterns)]
-                _ => ::core::option::Option::None,
             }
         }
     }
@@ -140,7 +128,6 @@ mod shop {
         /// May this order go out?
         ///
         /// Called for every [`Order`]. Default: has no objection.
-        #[allow(deprecated)]
         fn on_order(
             &self,
             event: &Order<'_>,
@@ -162,7 +149,6 @@ mod shop {
         /// May this order go out?
         ///
         /// Called for every [`Order`]. Default: has no objection.
-        #[allow(deprecated)]
         fn on_order<'this, 'event, 'fields, 'run, 'info, 'future>(
             &'this self,
             event: &'event Order<'fields>,
@@ -196,7 +182,6 @@ mod shop {
         /// May this order go out?
         ///
         /// Called for every [`Order`]. Default: has no objection.
-        #[allow(deprecated)]
         fn on_order(
             &mut self,
             event: &Order<'_>,
@@ -350,8 +335,6 @@ mod shop {
                         ),
                     )
                 }
-                #[allow(unreachable_patterns)]
-                _ => ::core::result::Result::Ok(::core::option::Option::None),
             }
         }
         pub fn ask_mut<H: super::ExclusiveCallbackHandler>(
@@ -373,8 +356,6 @@ mod shop {
                         ),
                     )
                 }
-                #[allow(unreachable_patterns)]
-                _ => ::core::result::Result::Ok(::core::option::Option::None),
             }
         }
         pub fn ask_async<'a, 'e: 'a, H: super::AsyncCallbackHandler>(
@@ -398,14 +379,6 @@ mod shop {
                             ),
                         )
                     })
-                }
-                #[allow(unreachable_patterns)]
-                _ => {
-                    ::std::boxed::Box::pin(
-                        ::core::future::ready(
-                            ::core::result::Result::Ok(::core::option::Option::None),
-                        ),
-                    )
                 }
             }
         }

@@ -14,7 +14,6 @@ pub mod shop {
     /// The event set of this module, as a type.
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     pub enum Events {}
-    #[allow(deprecated)]
     impl ::callbacks::EventSet for Events {
         type Ref<'a> = AnyEvent<'a>;
         type Owned = owned::AnyEvent;
@@ -51,7 +50,6 @@ pub mod shop {
         }
     }
     /// Any event of this set.
-    #[allow(deprecated)]
     #[derive(::core::clone::Clone, ::core::marker::Copy, ::core::fmt::Debug)]
     #[non_exhaustive]
     pub enum AnyEvent<'a> {
@@ -60,7 +58,6 @@ pub mod shop {
         /// A [`Tick`].
         Tick(Tick),
     }
-    #[allow(deprecated)]
     impl<'fields> ::callbacks::Event for Sold<'fields> {
         type Set = Events;
         type At<'event> = Sold<'event>;
@@ -87,7 +84,6 @@ pub mod shop {
         {
             match any {
                 AnyEvent::Sold(event) => ::core::option::Option::Some(event),
-                #[allow(unreachable_patterns)]
                 _ => ::core::option::Option::None,
             }
         }
@@ -100,7 +96,6 @@ pub mod shop {
             }
         }
     }
-    #[allow(deprecated)]
     impl ::callbacks::Event for Tick {
         type Set = Events;
         type At<'event> = Tick;
@@ -127,7 +122,6 @@ pub mod shop {
         {
             match any {
                 AnyEvent::Tick(event) => ::core::option::Option::Some(event),
-                #[allow(unreachable_patterns)]
                 _ => ::core::option::Option::None,
             }
         }
@@ -151,7 +145,6 @@ pub mod shop {
         /// Something was sold.
         ///
         /// Called for every [`Sold`]. Default: does nothing.
-        #[allow(deprecated)]
         fn on_sold(
             &self,
             event: &Sold<'_>,
@@ -163,7 +156,6 @@ pub mod shop {
         /// A minute went by.
         ///
         /// Called for every [`Tick`]. Default: does nothing.
-        #[allow(deprecated)]
         fn on_tick(
             &self,
             event: &Tick,
@@ -185,7 +177,6 @@ pub mod shop {
         /// Something was sold.
         ///
         /// Called for every [`Sold`]. Default: does nothing.
-        #[allow(deprecated)]
         fn on_sold<'this, 'event, 'fields, 'run, 'info, 'future>(
             &'this self,
             event: &'event Sold<'fields>,
@@ -208,7 +199,6 @@ pub mod shop {
         /// A minute went by.
         ///
         /// Called for every [`Tick`]. Default: does nothing.
-        #[allow(deprecated)]
         fn on_tick<'this, 'event, 'run, 'info, 'future>(
             &'this self,
             event: &'event Tick,
@@ -235,7 +225,6 @@ pub mod shop {
         /// Something was sold.
         ///
         /// Called for every [`Sold`]. Default: does nothing.
-        #[allow(deprecated)]
         fn on_sold(
             &mut self,
             event: &Sold<'_>,
@@ -247,7 +236,6 @@ pub mod shop {
         /// A minute went by.
         ///
         /// Called for every [`Tick`]. Default: does nothing.
-        #[allow(deprecated)]
         fn on_tick(
             &mut self,
             event: &Tick,

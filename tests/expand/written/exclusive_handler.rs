@@ -1,11 +1,4 @@
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::ExclusiveCallbackHandler for Counter {
     fn on_sold(
         &mut self,
@@ -27,13 +20,6 @@ impl shop::ExclusiveCallbackHandler for Counter {
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::__private::DeliverMut<shop::Events> for Counter {
     const INTERESTS: shop::__private::Interests = const {
         shop::__private::Interests::of(
@@ -52,13 +38,6 @@ impl shop::__private::DeliverMut<shop::Events> for Counter {
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::__private::Handler<shop::Events> for Counter {
     type Delivery = shop::__private::Shared<Self>;
     fn register(self) -> shop::__private::Registered<shop::Events, Self::Delivery> {

@@ -1,11 +1,4 @@
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl<T: Debug + Send + Sync> shop::CallbackHandler for Log<T>
 where
     Self: 'static,
@@ -29,13 +22,6 @@ where
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl<T: Debug + Send + Sync> shop::AsyncCallbackHandler for Log<T>
 where
     Self: 'static,
@@ -70,13 +56,6 @@ where
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl<T: Debug + Send + Sync> shop::__private::Deliver<shop::Events> for Log<T>
 where
     Self: 'static,
@@ -103,13 +82,6 @@ where
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl<T: Debug + Send + Sync> shop::__private::Handler<shop::Events> for Log<T>
 where
     Self: 'static,

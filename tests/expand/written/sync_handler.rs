@@ -1,11 +1,4 @@
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::CallbackHandler for Printer {
     fn interests(&self) -> shop::__private::Interests {
         const {
@@ -26,26 +19,12 @@ impl shop::CallbackHandler for Printer {
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::AsyncCallbackHandler for Printer {
     fn interests(&self) -> shop::__private::Interests {
         shop::__private::Interests::NONE
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::__private::Deliver<shop::Events> for Printer {
     fn interests(&self) -> shop::__private::Interests {
         shop::CallbackHandler::interests(self)
@@ -69,13 +48,6 @@ impl shop::__private::Deliver<shop::Events> for Printer {
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::__private::Handler<shop::Events> for Printer {
     type Delivery = Self;
     fn register(self) -> shop::__private::Registered<shop::Events, Self::Delivery> {

@@ -27,7 +27,12 @@
     unused_macro_rules,
     unused_qualifications,
     unused_results,
-    variant_size_differences,
+    variant_size_differences
+)]
+// Nothing may allow what is forbidden.
+#![forbid(
+    deprecated,
+    unreachable_patterns,
     clippy::all,
     clippy::pedantic,
     clippy::nursery,
@@ -42,7 +47,8 @@
     clippy::shadow_unrelated,
     clippy::str_to_string,
     clippy::unwrap_used,
-    clippy::wildcard_enum_match_arm
+    clippy::wildcard_enum_match_arm,
+    clippy::missing_trait_methods
 )]
 
 /// Not what it seems.

@@ -1,5 +1,11 @@
 //! The glue allows no lint that the user might have forbidden.
-#![forbid(non_snake_case, non_camel_case_types, private_interfaces)]
+#![forbid(
+    deprecated,
+    non_camel_case_types,
+    non_snake_case,
+    private_interfaces,
+    unreachable_patterns
+)]
 
 use callbacks::{Callbacks, callback_events, callback_handler};
 

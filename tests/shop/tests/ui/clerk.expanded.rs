@@ -7,13 +7,6 @@ impl Clerk {
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::trade::CallbackHandler for Clerk {
     fn interests(&self) -> shop::trade::__private::Interests {
         const {
@@ -51,26 +44,12 @@ impl shop::trade::CallbackHandler for Clerk {
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::trade::AsyncCallbackHandler for Clerk {
     fn interests(&self) -> shop::trade::__private::Interests {
         shop::trade::__private::Interests::NONE
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::trade::__private::Deliver<shop::trade::Events> for Clerk {
     fn interests(&self) -> shop::trade::__private::Interests {
         shop::trade::CallbackHandler::interests(self)
@@ -103,13 +82,6 @@ impl shop::trade::__private::Deliver<shop::trade::Events> for Clerk {
     }
 }
 #[automatically_derived]
-#[allow(
-    deprecated,
-    clippy::nursery,
-    clippy::pedantic,
-    clippy::restriction,
-    clippy::needless_lifetimes
-)]
 impl shop::trade::__private::Handler<shop::trade::Events> for Clerk {
     type Delivery = Self;
     fn register(
