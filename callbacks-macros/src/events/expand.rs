@@ -2,8 +2,11 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Attribute, Path, Type, Visibility};
+use syn::{
+    Attribute, Expr, ExprLit, Ident, Lit, LitStr, Meta, MetaNameValue, Path, Type, Visibility,
+};
 
 use super::model::{Event, Set};
 use super::owned::{self, owned};
@@ -121,6 +124,11 @@ impl Event {
             .then(|| quote!(#[allow(deprecated)]))
     }
 
+    /// Its name, in docs.
+    pub(super) fn shown(&self) -> Ident {
+        self.name().unraw()
+    }
+
     /// `Sold<'_>`, or `Tick` if it borrows nothing.
     fn ty(&self, lifetime: &TokenStream) -> TokenStream {
         let name = self.name();
@@ -214,7 +222,7 @@ fn any_event(set: &Set) -> TokenStream {
     let generics = set.generics(&quote!('a));
     let variants = set.events.iter().map(|event| {
         let (name, ty) = (event.name(), event.ty(&quote!('a)));
-        let doc = format!(" A [`{name}`].");
+        let doc = format!(" A [`{}`].", event.shown());
         quote!(#[doc = #doc] #name(#ty))
     });
     quote! {
@@ -234,9 +242,10 @@ fn any_reply(set: &Set) -> Option<TokenStream> {
     let lints = set.lints();
     let names = set.decisions().map(|(event, _)| event.name());
     let names = names.collect::<Vec<_>>();
+    let texts = names.iter().map(|name| name.unraw().to_string());
     let replies = set.decisions().map(|(event, _)| event.reply());
-    let docs = names
-        .iter()
+    let docs = texts
+        .clone()
         .map(|name| format!(" An answer to [`{name}`]."));
     set.has_decisions().then(|| {
         quote! {
@@ -250,7 +259,7 @@ fn any_reply(set: &Set) -> Option<TokenStream> {
             impl ::core::fmt::Debug for AnyReply {
                 fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
                     f.write_str(match self {
-                        #(Self::#names(_) => ::core::stringify!(#names),)*
+                        #(Self::#names(_) => #texts,)*
                     })
                 }
             }
@@ -271,7 +280,7 @@ fn event_impl(set: &Set, event: &Event, index: u32) -> TokenStream {
         Some(_) => set.generics(&quote!('fields)),
         None => set.generics(&quote!('static)),
     };
-    let text = name.to_string();
+    let text = name.unraw().to_string();
     let elided = set.generics(&quote!('_));
     let view = set.generics(&quote!('event));
     let reply = event.reply();
@@ -480,12 +489,30 @@ fn traits(set: &Set) -> TokenStream {
     }
 }
 
-/// The docs of the event are the docs of its handler method.
+/// The docs of the event are the docs of its handler method, where `Self` in a link is another.
 fn method_doc(event: &Event) -> TokenStream {
-    let docs = event.attrs("doc");
-    let (name, default) = match event.reply {
-        Some(_) => (event.name(), "has no objection"),
-        None => (event.name(), "does nothing"),
+    let name = event.shown();
+    let docs = event.attrs("doc").map(|attr| {
+        let mut attr = attr.clone();
+        if let Meta::NameValue(MetaNameValue {
+            value:
+                Expr::Lit(ExprLit {
+                    lit: Lit::Str(text),
+                    ..
+                }),
+            ..
+        }) = &mut attr.meta
+        {
+            let links = ["[`", "[", "("].iter().fold(text.value(), |docs, open| {
+                docs.replace(&format!("{open}Self::"), &format!("{open}{name}::"))
+            });
+            *text = LitStr::new(&links, text.span());
+        }
+        attr
+    });
+    let default = match event.reply {
+        Some(_) => "has no objection",
+        None => "does nothing",
     };
     let note = format!(" Called for every [`{name}`]. Default: {default}.");
     quote!(#(#docs)* #[doc = ""] #[doc = #note])

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
+use syn::ext::IdentExt;
 use syn::visit_mut::{self, VisitMut};
 use syn::{Ident, Path, PathSegment, Token, Type};
 
@@ -22,11 +23,13 @@ pub(super) fn owned(set: &Set) -> TokenStream {
     let names = set.events.iter().map(Event::name).collect::<Vec<_>>();
     let structs = set.events.iter().map(|event| {
         let name = event.name();
-        let doc = format!(" The owned twin of [`{name}`](super::{name}).");
+        let link = event.shown();
+        let doc = format!(" The owned twin of [`{link}`](super::{link}).");
         let fields = event.fields.iter().map(|field| {
             let (field, ty) = (&field.name, owned_type(&field.holds));
             // The field's own docs may link to what is near the event.
-            let doc = format!(" See [`{name}::{field}`](super::{name}::{field}).");
+            let shown = field.unraw();
+            let doc = format!(" See [`{link}::{shown}`](super::{link}::{shown}).");
             quote!(#[doc = #doc] pub #field: #ty)
         });
         let mut names = event.fields.iter().map(|field| field.name.to_string());
@@ -42,7 +45,8 @@ pub(super) fn owned(set: &Set) -> TokenStream {
             pub struct #name { #(#fields),* }
         }
     });
-    let docs = names.iter().map(|name| format!(" A [`{name}`]."));
+    let shown = set.events.iter().map(Event::shown);
+    let docs = shown.map(|name| format!(" A [`{name}`]."));
     let lints = set.lints();
     quote! {
         /// The events of this set as values that own their fields.

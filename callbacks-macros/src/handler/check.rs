@@ -151,13 +151,15 @@ fn check_param<'a>(param: &'a PatType, row: &Row, errors: &Diagnostics) -> Optio
             "a handler method cannot be generic: a parameter has the type of its event field",
         );
     }
-    let source = if name == "event" {
+    let bare = name.unraw();
+    let source = if bare == "event" {
         Source::Event
-    } else if name == "run" {
+    } else if bare == "run" {
         Source::Run
     } else {
-        if !row.fields.contains(name) {
-            errors.error(name, unknown_field(&name.to_string(), row));
+        // Whether a name has to be raw is up to the edition, which is another one where the event is.
+        if !row.fields.iter().any(|field| field.unraw() == bare) {
+            errors.error(name, unknown_field(&bare.to_string(), row));
         }
         Source::Field
     };
@@ -313,7 +315,11 @@ fn unknown_event(name: &str, near: Option<String>, input: &Input) -> String {
 }
 
 fn unknown_field(name: &str, row: &Row) -> String {
-    let fields: Vec<String> = row.fields.iter().map(Ident::to_string).collect();
+    let fields: Vec<String> = row
+        .fields
+        .iter()
+        .map(|field| field.unraw().to_string())
+        .collect();
     let unused = name.strip_prefix('_').is_some_and(|bare| {
         bare == "run" || bare == "event" || fields.iter().any(|field| field == bare)
     });

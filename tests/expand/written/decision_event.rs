@@ -54,7 +54,7 @@ mod shop {
         fn fmt(&self, f: &mut ::core::fmt::Formatter<'_>) -> ::core::fmt::Result {
             f.write_str(
                 match self {
-                    Self::Order(_) => ::core::stringify!(Order),
+                    Self::Order(_) => "Order",
                 },
             )
         }

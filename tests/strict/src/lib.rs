@@ -84,7 +84,7 @@ pub mod callbacks {}
 /// What happens in a shop.
 #[::callbacks::callback_events(serde)]
 pub mod shop {
-    /// Something was sold.
+    /// Something was sold: so many, see [`Self::count`], of one kind, see [`type`](Self::type).
     pub struct Sold<'a> {
         /// What.
         pub item: &'a str,
@@ -92,6 +92,8 @@ pub mod shop {
         pub buyer: ::core::option::Option<&'a str>,
         /// How many.
         pub count: u32,
+        /// Of which kind: that has to be a raw name.
+        pub r#type: &'a str,
     }
 
     /// A minute went by.

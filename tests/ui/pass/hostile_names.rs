@@ -29,8 +29,8 @@ use outer::market::{self};
 #[callback_handler(events = market)]
 #[allow(deprecated)]
 impl outer::Printer {
-    fn r#on_sold(&self, r#type: &str, this: u8, outcome: u16, run_: u32, convert: for<'x> fn(&'x str) -> &'x str) {
-        let _ = (r#type, this, outcome, run_, convert("text"));
+    fn r#on_sold(&self, r#run: &callbacks::Run<'_>, r#type: &str, r#this: u8, outcome: u16, run_: u32, convert: for<'x> fn(&'x str) -> &'x str) {
+        let _ = (run.id(), r#type, this, outcome, run_, convert("text"));
     }
 
     fn on_bought(&self) {}
@@ -51,4 +51,5 @@ fn main() {
 
     let _callbacks = Callbacks::new().with(outer::Printer).with(Tracer);
     let _ = trace::Traced;
+    assert_eq!(<market::Sold<'_> as callbacks::Event>::NAME, "Sold");
 }
