@@ -393,9 +393,11 @@ impl<'r> Run<'r> {
         self.recorded_at.unwrap_or_else(SystemTime::now)
     }
 
-    /// When the event was recorded, if it is replayed.
-    #[cfg(feature = "progress")]
-    pub(crate) fn recorded_at(&self) -> Option<SystemTime> {
+    /// When the event was recorded, if a recording is [replayed](crate::handlers::replay); `None` if it happens
+    /// now. For handlers with a clock of their own, and for those that leave out of a replay what they would
+    /// do twice, such as to send mail.
+    #[must_use]
+    pub fn recorded_at(&self) -> Option<SystemTime> {
         self.recorded_at
     }
 

@@ -77,7 +77,7 @@ impl Lines {
 
     pub(super) fn start(&mut self, run: &Run<'_>, is_model: bool) {
         self.started += 1;
-        let (pace, number, name) = (Pace::new(run), self.started, one_line(run.name()));
+        let (tokens, number, name) = (Pace::new(run), self.started, one_line(run.name()));
         let run = run.info();
         let around = self.open.around(run).map(|place| place.tree.clone());
         let tree = around.as_ref().unwrap_or(run).clone();
@@ -90,7 +90,8 @@ impl Lines {
         if around.is_none() {
             let line = self.screen.add(ProgressBar::new_spinner());
             line.set_style(style());
-            self.trees.insert(tree.clone(), Tree::new(line, name, pace));
+            self.trees
+                .insert(tree.clone(), Tree::new(line, name, tokens));
         } else if let Some(tree) = self.trees.get_mut(&tree) {
             tree.inside.insert(number, name);
         }
