@@ -1,5 +1,6 @@
 //! A replay has the times of the recording, whenever it comes and however late a handler asks.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -47,7 +48,7 @@ async fn recorded() -> (TempDir, PathBuf) {
         if let Some(started_at) = line["run"].get_mut("started_at") {
             *started_at = json!(u64::try_from(micros(time / 10 * 10)).unwrap());
         }
-        timed += &format!("{line}\n");
+        writeln!(timed, "{line}").unwrap();
     }
     fs::write(&path, timed).unwrap();
     (folder, path)
@@ -95,22 +96,22 @@ impl Times {
 #[tokio::test]
 async fn handlers_have_the_times_of_the_recording() {
     let (_folder, path) = recorded().await;
-    let [lane, inline, late] = [(); 3].map(|()| Times::default());
+    let [lane, inline] = [(); 2].map(|()| Times::default());
     let may_ask = Arc::new(Notify::new());
-    let late = Times {
+    let queued = Times {
         may_ask: Some(may_ask.clone()),
-        ..late
+        ..Times::default()
     };
     let callbacks = Callbacks::new()
         .with(lane.clone())
         .with(handler(inline.clone()).inline())
-        .with(handler(late.clone()).background(Queue::bounded(16)));
+        .with(handler(queued.clone()).background(Queue::bounded(16)));
     let (callbacks, records) = callbacks.record(Queue::bounded(16));
     replay(&path, &callbacks).await.unwrap();
     may_ask.notify_one();
     let flushed = callbacks.flush(Duration::from_secs(60)).await;
     assert_eq!(flushed.handlers[2].pending, 0, "{flushed:?}");
-    for times in [lane, inline, late] {
+    for times in [lane, inline, queued] {
         times.assert_recorded();
     }
     drop(callbacks);
