@@ -9,13 +9,10 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use callbacks::{
-    Callbacks, Decision, LlmResult, Message, Run, RunId, Serialized, TokenUsage, callback_handler,
+    Callbacks, Decision, LlmDecision, LlmResult, Message, Run, RunId, Serialized, TokenUsage,
+    ToolDecision, callback_handler,
 };
 use callbacks_examples::{ChatOpenAi, Shell};
-use serde_json::Value;
-
-type ToolDecision = Decision<String, Value>;
-type ModelDecision = Decision<Vec<Message>, LlmResult>;
 
 /// Asks on the terminal about all tools but those that are harmless. It is called away from the event
 /// loop, so it may wait for a person. If nobody is there, its error is a stop.
@@ -54,7 +51,7 @@ struct Redact;
 
 #[callback_handler]
 impl Redact {
-    fn on_llm_request(&self, messages: &[Message]) -> ModelDecision {
+    fn on_llm_request(&self, messages: &[Message]) -> LlmDecision {
         let mut messages = messages.to_vec();
         for message in &mut messages {
             let words = message.text().into_owned();
@@ -76,7 +73,7 @@ struct Cache {
 
 #[callback_handler]
 impl Cache {
-    fn on_llm_request(&mut self, messages: &[Message], run: &Run<'_>) -> ModelDecision {
+    fn on_llm_request(&mut self, messages: &[Message], run: &Run<'_>) -> LlmDecision {
         let prompt = callbacks::buffer_string(messages);
         if let Some(answer) = self.answers.get(&prompt) {
             return Decision::Answer(answer.clone());
@@ -106,7 +103,7 @@ struct Budget {
 
 #[callback_handler]
 impl Budget {
-    fn on_llm_request(&self) -> ModelDecision {
+    fn on_llm_request(&self) -> LlmDecision {
         match self.left {
             0 => Decision::Stop("the budget is spent".to_owned()),
             _ => Decision::Continue,

@@ -10,7 +10,7 @@ use callbacks::handlers::StdoutHandler;
 use callbacks::{
     AgentAction, AgentFinish, Asked, BoxError, Callbacks, ChainRun, Chunk, Decision, Document,
     EmitError, Generation, LlmResult, LlmRun, Message, ModelParams, RetryState, RunError, RunKind,
-    Serialized, ToolCall, ToolCallChunk, ToolRun, callback_events, callback_handler,
+    Serialized, ToolCall, ToolCallChunk, ToolDecision, ToolRun, callback_events, callback_handler,
 };
 use callbacks_examples::tea_house as world;
 use futures_util::future::{BoxFuture, try_join_all};
@@ -220,8 +220,6 @@ impl Approver {
         }
     }
 }
-
-type ToolDecision = Decision<String, Value>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() {

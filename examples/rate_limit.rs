@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use callbacks::{Callbacks, Decision, EmitError, Exclusive, LlmResult, Message, callback_handler};
+use callbacks::{Callbacks, Decision, EmitError, Exclusive, LlmDecision, callback_handler};
 use callbacks_examples::{ChatError, ChatOpenAi};
 
 struct RateLimit {
@@ -19,7 +19,7 @@ struct RateLimit {
 #[callback_handler]
 impl RateLimit {
     /// A model is not called before this has let it pass.
-    fn on_llm_request(&mut self) -> Decision<Vec<Message>, LlmResult> {
+    fn on_llm_request(&mut self) -> LlmDecision {
         let now = Instant::now();
         self.calls.retain(|call| now - *call < self.within);
         if self.calls.len() < self.most {

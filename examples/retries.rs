@@ -55,6 +55,10 @@ async fn main() {
         println!("{page}: {:?}", fetch(page, &callbacks).await);
     }
     for ((run, error), count) in retries.with(|retries| retries.0.clone()) {
-        println!("{run} tried again {count} times: {error}");
+        let times = match count {
+            1 => "once".to_owned(),
+            _ => format!("{count} times"),
+        };
+        println!("{run} tried again {times}: {error}");
     }
 }

@@ -1,12 +1,13 @@
 //! Lines on the terminal for what runs.
 
+use std::fs;
 use std::io::{self, Write};
 use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use callbacks::events::{LlmEnd, LlmError};
-use callbacks::handlers::Progress;
+use callbacks::handlers::{Progress, replay};
 use callbacks::{
     Callbacks, ErrorKind, Event, Interests, LlmResult, LlmRun, RunError, RunId, Serialized, handler,
 };
@@ -111,6 +112,25 @@ async fn tokens_are_shown_with_their_pace_and_the_time_to_the_first() {
     end(run).await;
     assert_eq!(screen.line(), format!("✓ Model: 1.00 s, {facts}"));
 }
+
+/// In no time, what took a second.
+#[tokio::test(start_paused = true)]
+async fn a_replay_shows_the_times_of_the_recording() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.jsonl");
+    fs::write(&path, RECORDING).unwrap();
+    let (callbacks, screen) = progress(true);
+    replay(&path, &callbacks).await.unwrap();
+    let facts = "2 tokens, 4.0 tokens/s, first token after 250 ms";
+    assert_eq!(screen.line(), format!("✓ Model: 1.00 s, {facts}"));
+}
+
+const RECORDING: &str = r#"{"schema":"callbacks.json_lines","version":1}
+{"seq":1,"time":1577836800000000,"run":{"id":"0190a6b0-52a1-7f3c-8d5e-3a1b2c3d4e5f","kind":"llm","name":"Model","started_at":1577836800000000},"event":{"LlmStart":{"serialized":null,"prompts":["Why?"],"params":null}}}
+{"seq":2,"time":1577836800250000,"run":{"id":"0190a6b0-52a1-7f3c-8d5e-3a1b2c3d4e5f"},"event":{"LlmNewToken":{"token":"Be","chunk":null,"choice":0}}}
+{"seq":3,"time":1577836800500000,"run":{"id":"0190a6b0-52a1-7f3c-8d5e-3a1b2c3d4e5f"},"event":{"LlmNewToken":{"token":"cause","chunk":null,"choice":0}}}
+{"seq":4,"time":1577836801000000,"run":{"id":"0190a6b0-52a1-7f3c-8d5e-3a1b2c3d4e5f"},"event":{"LlmEnd":{"response":{"generations":[[]]},"params":null}}}
+"#;
 
 #[tokio::test(start_paused = true)]
 async fn what_runs_inside_is_shown_and_the_tokens_of_all_of_it() {

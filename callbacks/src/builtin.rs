@@ -9,7 +9,10 @@ use crate::{Event, Interests};
 /// `on_llm_new_token`) and takes the fields it wants, by name. Every event has its run beside its
 /// fields, as the parameter `run: &Run<'_>`.
 ///
-/// The events are emitted by the runs that [`Callbacks`](crate::Callbacks) starts. Every start is
+/// The events are emitted by the runs that [`Callbacks`](crate::Callbacks) starts, and nobody makes one by hand:
+/// start a run, and its [guard](crate::RunGuard) emits them. What happens outside any run is a
+/// [`custom_event`](crate::Callbacks::custom_event), or an event of
+/// [a set of one's own](macro@crate::callback_events), whose events are made by hand. Every start is
 /// followed by exactly one end or error. [`ToolRequest`](events::ToolRequest) and
 /// [`LlmRequest`](events::LlmRequest) are decision events: their handlers return a
 /// [`Decision`](crate::Decision), and what they decide is done.
@@ -192,6 +195,8 @@ pub mod events {
 
     /// May this tool run, and on what? Asked before every [`ToolStart`], which shows what was decided.
     ///
+    /// Its methods return a [`ToolDecision`](crate::ToolDecision), or a `Result` of it.
+    ///
     /// `run` is the run that is about to start. Where `input` is rewritten, `inputs` are read from it
     /// if it is JSON, and are gone if not.
     #[event(reply = crate::Decision<String, Value>)]
@@ -209,6 +214,8 @@ pub mod events {
 
     /// May this model be called, and with what? Asked before every [`ChatModelStart`] and
     /// [`LlmStart`], which show what was decided.
+    ///
+    /// Its methods return an [`LlmDecision`](crate::LlmDecision), or a `Result` of it.
     ///
     /// `run` is the run that is about to start. The prompt of a text model is one message of a human;
     /// what it is rewritten to is text again. In a batch, each conversation is asked about.
@@ -247,7 +254,8 @@ impl<'a> events::LlmNewToken<'a> {
 }
 
 /// Groups of the built-in events, for [`only`](crate::Configured::only) and
-/// [`except`](crate::Configured::except).
+/// [`except`](crate::Configured::except). On a handler of another set they choose whatever events have the
+/// same place there.
 impl Interests {
     /// Everything of models, text and chat.
     pub const LLM: Self = Self::of(&[

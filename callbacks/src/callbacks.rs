@@ -93,7 +93,8 @@ impl Callbacks {
     /// With a handler, for all runs started from this value and all runs inside them.
     ///
     /// Takes anything under `#[callback_handler]`, as `T` or `Arc<T>`, a closure
-    /// [`on`](crate::on)`(|event: &LlmEnd<'_>| ..)`, or [`handler`](crate::handler)`(T)` with options.
+    /// [`on`](crate::on)`(|event: &LlmEnd<'_>| ..)`, or [`handler`](crate::handler)`(T)` with options: they go
+    /// around the handler, `.with(handler(H).inline())`.
     /// The set of events is inferred; for a type that handles several sets, say which:
     /// `.with::<shop::Events, _>(handler.clone())`.
     ///

@@ -88,17 +88,18 @@ pub trait Reply<E>: Sized + Send + 'static {
 
 /// The answer to the built-in decision events: to what they ask, may the run go on, and with what?
 ///
-/// `R` is what may be rewritten, and `A` what a run of this sort ends with. There will be no other
-/// answers: who honours decisions can match them all.
+/// `R` is what may be rewritten, and `A` what a run of this sort ends with: methods return a [`ToolDecision`] or
+/// an [`LlmDecision`], or a `Result` of it. There will be no other answers: who honours decisions can match them
+/// all.
 ///
 /// ```
-/// use callbacks::{Decision, callback_handler};
+/// use callbacks::{Decision, ToolDecision, callback_handler};
 ///
 /// struct Approver;
 ///
 /// #[callback_handler]
 /// impl Approver {
-///     fn on_tool_request(&self, input: &str) -> Decision<String, serde_json::Value> {
+///     fn on_tool_request(&self, input: &str) -> ToolDecision {
 ///         match input {
 ///             "rm -rf /" => Decision::Stop("not on my machine".to_owned()),
 ///             "2 + 2" => Decision::Answer(4.into()),
@@ -120,6 +121,45 @@ pub enum Decision<R, A> {
     Stop(String),
 }
 
+/// What a handler of [`ToolRequest`](crate::events::ToolRequest) returns, from its method `on_tool_request`: it
+/// rewrites the tool's input, as text, or answers with an output.
+///
+/// ```
+/// use callbacks::{Decision, ToolDecision, callback_handler};
+///
+/// struct Trim;
+///
+/// #[callback_handler]
+/// impl Trim {
+///     fn on_tool_request(&self, input: &str) -> ToolDecision {
+///         Decision::Rewrite(input.trim().to_owned())
+///     }
+/// }
+/// ```
+pub type ToolDecision = Decision<String, Value>;
+
+/// What a handler of [`LlmRequest`](crate::events::LlmRequest) returns, from its method `on_llm_request`: it
+/// rewrites the messages, or answers with a result.
+///
+/// ```
+/// use callbacks::{Decision, LlmDecision, LlmResult, Message, callback_handler};
+///
+/// struct Cache;
+///
+/// #[callback_handler]
+/// impl Cache {
+///     fn on_llm_request(&self, messages: &[Message]) -> LlmDecision {
+///         match messages {
+///             [message] if message.text() == "Why?" => {
+///                 Decision::Answer(LlmResult::from_text("Because."))
+///             }
+///             _ => Decision::Continue,
+///         }
+///     }
+/// }
+/// ```
+pub type LlmDecision = Decision<Vec<Message>, LlmResult>;
+
 impl<R, A> Decision<R, A> {
     fn settle_with(self, rewrite: impl FnOnce(R)) -> ControlFlow<Self> {
         match self {
@@ -131,7 +171,7 @@ impl<R, A> Decision<R, A> {
     }
 }
 
-impl Reply<ToolRequest> for Decision<String, Value> {
+impl Reply<ToolRequest> for ToolDecision {
     fn go_on() -> Self {
         Self::Continue
     }
@@ -150,7 +190,7 @@ impl Reply<ToolRequest> for Decision<String, Value> {
     }
 }
 
-impl Reply<LlmRequest> for Decision<Vec<Message>, LlmResult> {
+impl Reply<LlmRequest> for LlmDecision {
     fn go_on() -> Self {
         Self::Continue
     }

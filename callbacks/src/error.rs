@@ -29,7 +29,8 @@ pub enum EmitError {
         /// Why.
         reason: String,
     },
-    /// The run is over: it was closed together with a run around it. Nothing was delivered.
+    /// The run is over: it was closed together with a run around it. Nothing was delivered. Only whoever is
+    /// listened to is told: where no handler wants the event, to emit it is `Ok`.
     #[error("the run is closed; end a run after the runs that were started in it")]
     RunClosed,
     /// A blocking call waited for 30 seconds in which nothing happened, on the thread of a

@@ -346,11 +346,16 @@ impl Drop for Facts {
 pub struct Run<'r> {
     info: &'r RunInfo,
     seq: u64,
+    recorded_at: Option<SystemTime>,
 }
 
 impl<'r> Run<'r> {
-    pub(crate) fn new(info: &'r RunInfo, seq: u64) -> Self {
-        Self { info, seq }
+    pub(crate) fn new(info: &'r RunInfo, seq: u64, recorded_at: Option<SystemTime>) -> Self {
+        Self {
+            info,
+            seq,
+            recorded_at,
+        }
     }
 
     /// The number of the event in its run tree: unique there, and growing in the order of
@@ -358,6 +363,42 @@ impl<'r> Run<'r> {
     #[must_use]
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// When the event happened: where a recording is [replayed](crate::handlers::replay), what that says,
+    /// and else what the clock says now, that is, while the handler is called.
+    ///
+    /// Whoever measures how long something took asks this, and not the clock, and is right in a replay, too.
+    /// Until it is asked it costs nothing. Each call reads the clock again; a handler that is called
+    /// late, such as one in the [background](crate::Configured::background), reads it late.
+    ///
+    /// ```
+    /// use callbacks::{Run, callback_handler};
+    ///
+    /// struct Slow;
+    ///
+    /// #[callback_handler]
+    /// impl Slow {
+    ///     fn on_tool_end(&self, run: &Run<'_>) {
+    ///         // a clock that was set back in between is as good as none
+    ///         let took = run.time().duration_since(run.started_at()).unwrap_or_default();
+    ///         if took.as_secs() > 10 {
+    ///             println!("{} took {took:?}", run.name());
+    ///         }
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn time(&self) -> SystemTime {
+        self.recorded_at.unwrap_or_else(SystemTime::now)
+    }
+
+    /// When the event was recorded, if a recording is [replayed](crate::handlers::replay); `None` if it happens
+    /// now. For handlers with a clock of their own, and for those that leave out of a replay what they would
+    /// do twice, such as to send mail.
+    #[must_use]
+    pub fn recorded_at(&self) -> Option<SystemTime> {
+        self.recorded_at
     }
 
     /// What is known about the run, to clone and keep.

@@ -26,7 +26,7 @@ pub use argument::{IntoMessages, Payload, WhatRuns};
 pub use blocking::BlockingCallbacks;
 pub use builtin::events;
 pub use callbacks::Callbacks;
-pub use decision::{Decision, Reply};
+pub use decision::{Decision, LlmDecision, Reply, ToolDecision};
 pub use delivery::{FlushReport, HandlerReport};
 pub use error::EmitError;
 pub use handler::{

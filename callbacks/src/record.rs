@@ -49,7 +49,7 @@ impl<S: EventSet> Record<S> {
     }
 
     /// When it was written into the stream, or the recording: right after it was emitted, unless its
-    /// emission waited for room or was put off.
+    /// emission waited for room or was put off. Where a recording is replayed, what that says.
     #[must_use]
     pub fn time(&self) -> SystemTime {
         self.time
@@ -142,10 +142,12 @@ impl<S: EventSet> Sink<S> {
     pub(crate) fn write(
         &self,
         run: RunInfo,
+        recorded_at: Option<SystemTime>,
         event: Arc<S::Owned>,
         room: Room,
     ) -> impl FnOnce(u64, Receipt) -> Box<dyn Any + Send> + Send + use<S> {
-        let (unread, time) = (self.unread.clone(), SystemTime::now());
+        let time = recorded_at.unwrap_or_else(SystemTime::now);
+        let unread = self.unread.clone();
         move |seq, receipt| {
             let record = Record {
                 run,

@@ -195,7 +195,7 @@ fn retries() {
         "home: Ok(\"home\")\nslow: Ok(\"slow\")\nbusy: Ok(\"busy\")\n\
          gone: Err(\"503 service unavailable\")\n\
          Fetch tried again 3 times: 503 service unavailable\n\
-         Fetch tried again 1 times: timed out\n"
+         Fetch tried again once: timed out\n"
     );
 }
 

@@ -9,6 +9,7 @@ mod payloads;
 mod replay_ends;
 mod replaying;
 mod same_ids;
+mod times;
 mod torn;
 mod writers;
 

@@ -15,7 +15,7 @@ use crate::handler::Otel;
 use crate::metrics::Metrics;
 use crate::names;
 use crate::provider::Providers;
-use crate::recording::Shared;
+use crate::recording::{Clock, Shared};
 
 const EMIT_EVENTS: &str = "OTEL_INSTRUMENTATION_GENAI_EMIT_EVENT";
 
@@ -40,7 +40,7 @@ pub struct Builder {
     capture: Option<Capture>,
     emit_events: Option<bool>,
     providers: Providers,
-    clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
+    clock: Option<Clock>,
 }
 
 impl Builder {
@@ -52,7 +52,7 @@ impl Builder {
             capture: None,
             emit_events: None,
             providers: Providers::default(),
-            clock: Box::new(SystemTime::now),
+            clock: None,
         }
     }
 
@@ -115,10 +115,10 @@ impl Builder {
         self
     }
 
-    /// What ends are timed with; by default [`SystemTime::now`]. Starts are timed by the runs
-    /// themselves.
+    /// What ends are timed with; by default [`Run::time`](callbacks::Run::time), which is right in a
+    /// [replay](callbacks::handlers::replay), too. Starts are timed by the runs themselves.
     pub fn clock(mut self, now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        self.clock = Box::new(now);
+        self.clock = Some(Box::new(now));
         self
     }
 

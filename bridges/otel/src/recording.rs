@@ -27,9 +27,12 @@ pub(crate) struct Shared {
     pub(crate) events: Option<Box<dyn Events>>,
     pub(crate) capture: Capture,
     pub(crate) providers: Providers,
-    pub(crate) clock: Box<dyn Fn() -> SystemTime + Send + Sync>,
+    /// What ends are timed with, if not by the runs.
+    pub(crate) clock: Option<Clock>,
     pub(crate) open: Mutex<OpenRuns>,
 }
+
+pub(crate) type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// What is recorded only if the user says so, by the names of attributes.
 pub(crate) type Content = Vec<(&'static str, Value)>;
@@ -50,6 +53,10 @@ impl Shared {
     /// No code of others runs under the lock, so what a panic may leave behind is whole.
     pub(crate) fn open(&self) -> MutexGuard<'_, OpenRuns> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn time(&self, run: &Run<'_>) -> SystemTime {
+        self.clock.as_ref().map_or_else(|| run.time(), |now| now())
     }
 
     pub(crate) fn start(
@@ -105,7 +112,7 @@ impl Shared {
 
     /// A piece of an answer came.
     pub(crate) fn chunk(&self, run: &Run<'_>) {
-        let now = (self.clock)();
+        let now = self.time(run);
         self.open().chunk(run, now);
     }
 
@@ -120,7 +127,7 @@ impl Shared {
         let Some(open) = self.open().close(run, response.map(LlmResult::usage)) else {
             return;
         };
-        let duration = since(run.started_at(), (self.clock)());
+        let duration = since(run.started_at(), self.time(run));
         let end = run.started_at() + duration;
         let first_chunk = open.first_chunk(response);
         let mut attributes = response

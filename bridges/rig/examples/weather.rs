@@ -8,7 +8,7 @@
 //! A server on loopback plays the model. With `OPENAI_BASE_URL`, and `OPENAI_API_KEY`, another does.
 
 use callbacks::handlers::StdoutHandler;
-use callbacks::{BoxError, Callbacks, Decision, ModelParams, callback_handler};
+use callbacks::{BoxError, Callbacks, Decision, ModelParams, ToolDecision, callback_handler};
 use callbacks_loopback::{Answer, Request, Server};
 use callbacks_rig::Observe;
 use futures_util::StreamExt;
@@ -26,7 +26,7 @@ struct Atlas;
 
 #[callback_handler]
 impl Atlas {
-    fn on_tool_request(&self, input: &str) -> Decision<String, Value> {
+    fn on_tool_request(&self, input: &str) -> ToolDecision {
         if input.contains("Atlantis") {
             return Decision::Stop("there is no such city".to_owned());
         }

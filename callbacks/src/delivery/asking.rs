@@ -104,7 +104,7 @@ async fn ask_one<E: DecisionEvent>(
     };
     delivered?.raise(&route.order)?;
     let fail = |why: &'static str| {
-        let (mut aftermath, run) = (Aftermath::default(), Run::new(place.info, 0));
+        let (mut aftermath, run) = (Aftermath::default(), place.run(0));
         let called = Called::new(&entry, &run, E::INDEX);
         called.fail(why.into(), Trouble::Failed, &mut aftermath);
         let raised = aftermath.raise(&route.order);

@@ -68,7 +68,7 @@ pub(crate) async fn deliver<'e, S: EventSet>(
     let Some(mut reached) = reached else {
         return Err(Box::new(EmitError::RunClosed));
     };
-    let run = Run::new(place.info, reached.seq);
+    let run = place.run(reached.seq);
     let detached = prepared.detached;
     let waiting = poll_fn(|cx| {
         let prepared = &mut prepared;
@@ -195,7 +195,7 @@ pub(super) fn reach_inline<S: EventSet>(
         entries: &route.inline,
         receipts,
     };
-    call_all(calls, &Run::new(place.info, seq), event, aftermath);
+    call_all(calls, &place.run(seq), event, aftermath);
     Some(seq)
 }
 
@@ -242,6 +242,7 @@ fn fill_queues<S: EventSet>(
         entry: Arc::clone(entry),
         surroundings: surroundings.clone(),
         info: place.info.clone(),
+        recorded_at: place.sequencer.recorded_at(),
         event: owned.clone(),
     };
     let mut replies = Vec::with_capacity(route.lanes.len());
@@ -279,7 +280,7 @@ fn fill_queues<S: EventSet>(
         entries: &route.inline,
         receipts: receipts::of(&mut prepared.receipts, |all| &mut all.inline),
     };
-    call_all(calls, &Run::new(place.info, seq), event, &mut aftermath);
+    call_all(calls, &place.run(seq), event, &mut aftermath);
     Some(Reached {
         seq,
         aftermath,

@@ -27,7 +27,13 @@ pub(crate) struct Place<'a> {
     pub(crate) closed: Option<&'a AtomicBool>,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    /// The run, as handlers of the event with this number see it.
+    #[inline]
+    pub(super) fn run(&self, seq: u64) -> Run<'a> {
+        Run::new(self.info, seq, self.sequencer.recorded_at())
+    }
+
     /// Whether an event can be delivered right away.
     #[inline]
     fn is_free(&self) -> bool {
@@ -89,7 +95,7 @@ fn begin<'a, 'e: 'a, S: EventSet>(
     };
     let mut waiting = Vec::new();
     if !route.futures.is_empty() {
-        let run = run.insert(Run::new(place.info, seq));
+        let run = run.insert(place.run(seq));
         let futures = Calls {
             entries: &route.futures,
             receipts: &mut [],
@@ -114,7 +120,7 @@ fn begin_queued<'a, 'e: 'a, S: EventSet>(
         Ok(None) => return Some(closed()),
         Err(_full) => return Some(emit_in_turn(route, place, view)),
     };
-    let run = run.insert(Run::new(place.info, reached.seq));
+    let run = run.insert(place.run(reached.seq));
     let waiting = reached.poll(route, run, view, &mut prepared, cx);
     finish(route, reached.aftermath, waiting)
 }

@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::Poll;
+use std::time::SystemTime;
 
 use futures_util::future::join_all;
 use tokio::runtime::Handle;
@@ -52,6 +53,7 @@ pub(super) struct QueuedCall<S: EventSet> {
     /// Shared, for to copy or drop a span is code of users, which does not run under a lock.
     pub(super) surroundings: Arc<Surroundings>,
     pub(super) info: RunInfo,
+    pub(super) recorded_at: Option<SystemTime>,
     pub(super) event: Arc<S::Owned>,
 }
 
@@ -76,7 +78,7 @@ impl<S: EventSet> QueuedCall<S> {
             return;
         }
         if let Some(sink) = &to.entry.sink {
-            let write = sink.write(self.info, self.event, room);
+            let write = sink.write(self.info, self.recorded_at, self.event, room);
             let write = move |numbered: Numbered| write(numbered.seq, numbered.receipt);
             return queue(To::Stream(Box::new(write)));
         }
@@ -96,6 +98,7 @@ impl<S: EventSet> QueuedCall<S> {
             entry: self.entry.clone(),
             surroundings: self.surroundings.clone(),
             info: self.info.clone(),
+            recorded_at: self.recorded_at,
             event: self.event.clone(),
         }
     }
@@ -123,6 +126,7 @@ impl<S: EventSet> QueuedCall<S> {
             entry,
             surroundings,
             info,
+            recorded_at,
             event,
         } = self;
         let Numbered { seq, receipt } = numbered;
@@ -142,7 +146,7 @@ impl<S: EventSet> QueuedCall<S> {
         let _span = surroundings.span.enter();
         let verdict = emission.as_ref().map(|emission| &emission.verdict);
         let aftermath = ambient::call_in(surroundings.ambient.clone(), || {
-            let (run, event) = (Run::new(&info, seq), S::view(&event));
+            let (run, event) = (Run::new(&info, seq, recorded_at), S::view(&event));
             call_lane(&entry, &run, &event, receipt, verdict)
         });
         // Whoever waits may count on it that the handler is left alone.
@@ -159,12 +163,13 @@ impl<S: EventSet> QueuedCall<S> {
             entry,
             surroundings,
             info,
+            recorded_at,
             event,
         } = self;
         let Numbered { seq, receipt } = numbered;
         let entry = [entry];
         let called = async {
-            let (run, event) = (Run::new(&info, seq), S::view(&event));
+            let (run, event) = (Run::new(&info, seq, recorded_at), S::view(&event));
             let mut receipts = [Some(receipt)];
             let (mut waiting, mut aftermath) = (Vec::new(), Aftermath::default());
             poll_fn(|cx| {

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::SystemTime;
 
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
@@ -29,6 +30,8 @@ pub(crate) struct Sequencer {
     pub(crate) deferred: Arc<Deferred>,
     /// The runtime that the tree was started on.
     pub(crate) home: Option<Handle>,
+    /// When the event that is replayed was recorded. What happens now has the time that it is now.
+    recorded_at: Option<Mutex<SystemTime>>,
 }
 
 #[derive(Default)]
@@ -87,6 +90,15 @@ pub(super) type Whose = (usize, Option<Arc<Lane>>);
 
 impl Sequencer {
     pub(crate) fn new() -> Arc<Self> {
+        Self::of(None)
+    }
+
+    /// That of a tree whose events were recorded.
+    pub(crate) fn replaying(first: SystemTime) -> Arc<Self> {
+        Self::of(Some(Mutex::new(first)))
+    }
+
+    fn of(recorded_at: Option<Mutex<SystemTime>>) -> Arc<Self> {
         // Where a thread waits that is alone, our own will be as good.
         let home = (!is_alone()).then(Handle::try_current).and_then(Result::ok);
         Arc::new(Self {
@@ -94,6 +106,7 @@ impl Sequencer {
             lanes: Mutex::default(),
             deferred: Deferred::new(home.clone()),
             home,
+            recorded_at,
         })
     }
 
@@ -108,9 +121,20 @@ impl Sequencer {
         (!closed).then_some(seq)
     }
 
-    /// Has the next emission get this number, unless it was given already: numbers only grow.
-    pub(crate) fn skip_to(&self, seq: u64) {
+    /// Has the next emission get this number, unless it was given already: numbers only grow. It, and what
+    /// is replayed because of it, happened then.
+    pub(crate) fn skip_to(&self, seq: u64, time: SystemTime) {
         self.last.fetch_max(seq.saturating_sub(1), Ordering::SeqCst);
+        if let Some(recorded_at) = &self.recorded_at {
+            *lock(recorded_at) = time;
+        }
+    }
+
+    /// When the event that is replayed was recorded, if one is.
+    #[inline]
+    pub(super) fn recorded_at(&self) -> Option<SystemTime> {
+        let recorded_at = self.recorded_at.as_ref()?;
+        Some(*lock(recorded_at))
     }
 
     /// The number of an emission that is queued for these handlers. What is in a lane runs once its

@@ -197,9 +197,14 @@ where
 /// What the future gives is what a closure [`on`] an event returns.
 ///
 /// The future is `Send`, and it cannot borrow the event or the run: the closure takes out of them what
-/// it needs. (For the same reason the closure is not an `async` one. Stable Rust has no way to say that
-/// a future is `Send` if it borrows what its closure is called with. Where the copy is too much, write a
-/// method under [`#[callback_handler]`](macro@crate::callback_handler).)
+/// it needs. Stable Rust has no way to say that a future is `Send` if it borrows what its closure is called
+/// with. Where the copy is too much, write a method under
+/// [`#[callback_handler]`](macro@crate::callback_handler). What rustc says to a closure that borrows is
+///
+/// * to `on_async(async |event: &LlmEnd<'_>| ..)`: ``implementation of `FnOnce` is not general enough``,
+/// * to `on_async(|event: &LlmEnd<'_>| async move { .. event .. })`: `lifetime may not live long enough`.
+///
+/// Both are cured as here: what is needed is taken out before the `async move`.
 ///
 /// ```
 /// use callbacks::events::LlmEnd;

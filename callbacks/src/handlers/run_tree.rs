@@ -148,14 +148,15 @@ impl Growing {
     }
 
     pub(super) fn token(&mut self, run: &Run<'_>) {
+        let time = run.time();
         if let Some(run) = self.run(run) {
-            run.tokens.push(SystemTime::now());
+            run.tokens.push(time);
         }
     }
 
     pub(super) fn note(&mut self, run: &Run<'_>, text: String) {
+        let time = run.time();
         if let Some(run) = self.run(run) {
-            let time = SystemTime::now();
             run.notes.push(Note { time, text });
         }
     }
@@ -177,7 +178,7 @@ impl Growing {
         let ended = self.run(run)?;
         ended.output = output;
         ended.error = error.cloned();
-        ended.ended_at.get_or_insert_with(SystemTime::now);
+        ended.ended_at.get_or_insert_with(|| run.time());
         let Place { tree, at } = self.open.end(run.info()).into_iter().next()?;
         if at > 0 {
             return None;

@@ -62,6 +62,9 @@ macro_rules! span {
 /// A span is over when the terminal event of its run is delivered. Spans are parents and never entered, so no
 /// future carries one across an `.await`: what code in a run logs itself is in whatever span that code entered.
 ///
+/// In a [replay](super::replay), spans last as long as that takes: `tracing` cannot be told when something
+/// happened.
+///
 /// Best registered [`inline`](crate::Configured::inline): spans then begin and end when runs do. On a lane,
 /// which has threads of its own, spans reach the subscriber of the process only
 /// (`tracing::subscriber::set_global_default`), and not one that is set for a thread.

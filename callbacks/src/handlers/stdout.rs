@@ -119,8 +119,9 @@ impl StdoutHandler {
     fn over(&self, run: &Run<'_>, error: Option<&RunError>, shown: &str) -> io::Result<()> {
         let (ended, over) = {
             let mut growing = lock(&self.growing);
+            let time = run.time();
             let ended = growing.run(run).map(|run| {
-                run.ended_at = Some(std::time::SystemTime::now());
+                run.ended_at = Some(time);
                 (run.depth, facts(run).join(", "))
             });
             (ended, growing.end(run, Value::Null, error))

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::payload::{LlmResult, Message, TokenUsage};
-use crate::{Decision, Handler, Registered, callback_handler, events};
+use crate::payload::{LlmResult, TokenUsage};
+use crate::{Decision, Handler, LlmDecision, Registered, callback_handler, events};
 
 /// Stops calls of models once so many tokens are spent, read and written together.
 ///
@@ -105,7 +105,7 @@ impl Spending {
 
 #[callback_handler(events = crate::events)]
 impl Spending {
-    fn on_llm_request(&self) -> Decision<Vec<Message>, LlmResult> {
+    fn on_llm_request(&self) -> LlmDecision {
         let (limit, spent) = (self.limit, self.spent.load(Ordering::Relaxed));
         if spent < limit {
             return Decision::Continue;

@@ -46,14 +46,14 @@ impl<'a, O: Deciding<'a>, F: Flavour> Start<'a, O, F> {
     /// are raised, that is what the start fails with.
     ///
     /// ```
-    /// use callbacks::{Asked, BoxError, Callbacks, Decision, Serialized, callback_handler};
+    /// use callbacks::{Asked, BoxError, Callbacks, Decision, Serialized, ToolDecision, callback_handler};
     /// use serde_json::{Value, json};
     ///
     /// struct Cache;
     ///
     /// #[callback_handler]
     /// impl Cache {
-    ///     fn on_tool_request(&self, input: &str) -> Decision<String, Value> {
+    ///     fn on_tool_request(&self, input: &str) -> ToolDecision {
     ///         match input {
     ///             "2 + 2" => Decision::Answer(json!(4)),
     ///             other => Decision::Rewrite(other.trim().to_owned()),

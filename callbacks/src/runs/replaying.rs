@@ -1,16 +1,17 @@
-//! Runs that were recorded, once more: each event in the run and with the number that it had. They open
+//! Runs that were recorded, once more: each event in the run, with the number and at the time that it had. They open
 //! and close as all runs do, so that each that starts ends, wherever the recording stops.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::iter::successors;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use super::closing::{close, close_unwaited};
 use super::kinds::Family;
 use super::start::{Begins, deliver_start};
 use super::tree::{Node, Tree};
-use crate::delivery::{Place, Prepared, Registry, Site, deliver, quietly};
+use crate::delivery::{Place, Prepared, Registry, Sequencer, Site, deliver, quietly};
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
 use crate::payload::{ErrorKind, RunError};
@@ -49,8 +50,8 @@ impl Replaying {
     /// Delivers the event, and returns when the handlers that are waited for are done with it.
     pub(crate) async fn send(&mut self, record: Record, ends: bool) -> Result<(), EmitError> {
         let info = record.run().clone();
-        let tree = self.tree(&info);
-        tree.sequencer.skip_to(record.seq());
+        let tree = self.tree(&info, record.time());
+        tree.sequencer.skip_to(record.seq(), record.time());
         if ends && info.parent().is_none() {
             self.trees.remove(&info);
         }
@@ -151,7 +152,7 @@ impl Replaying {
         }
     }
 
-    fn tree(&mut self, run: &RunInfo) -> Arc<Tree> {
+    fn tree(&mut self, run: &RunInfo, time: SystemTime) -> Arc<Tree> {
         let root = run.root();
         if let Some(tree) = self.trees.get(root) {
             return tree.clone();
@@ -160,7 +161,7 @@ impl Replaying {
             self.trees.retain(|root, _| !root.is_forgotten());
             self.enough = KEPT.max(2 * self.trees.len());
         }
-        let tree = Tree::new();
+        let tree = Tree::of(Sequencer::replaying(time));
         self.trees.insert(root.clone(), tree.clone());
         tree
     }

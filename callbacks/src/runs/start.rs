@@ -26,7 +26,8 @@ use crate::events::owned::AnyEvent;
 use crate::payload::{RunKind, Serialized};
 use crate::{BoxFuture, Callbacks, DecisionEvent, EmitError, Event, EventSet, RunId, RunInfo};
 
-/// A run about to start. Setters first, then `.await`: that gives the guard of the run.
+/// A run about to start. Setters first, then `.await`: that gives the guard of the run. Where rustc says
+/// ``no method named `new_token` found for struct `Start` ``, the `.await?` is missing.
 ///
 /// It fails with [`EmitError::RunClosed`] if a handler listens and the run around this one is over,
 /// with [`EmitError::Stopped`] if a handler of a decision event stopped the run, and with

@@ -69,8 +69,12 @@ pub(super) enum Step {
 
 impl Tree {
     pub(crate) fn new() -> Arc<Self> {
+        Self::of(Sequencer::new())
+    }
+
+    pub(super) fn of(sequencer: Arc<Sequencer>) -> Arc<Self> {
         Arc::new(Self {
-            sequencer: Sequencer::new(),
+            sequencer,
             open: Mutex::default(),
         })
     }

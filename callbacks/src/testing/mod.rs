@@ -4,7 +4,7 @@
 //!
 //! ```toml
 //! [dev-dependencies]
-//! callbacks = { version = "0.1", features = ["testing"] }
+//! callbacks = { path = "../callbacks/callbacks", features = ["testing"] } # from a clone beside your project
 //! ```
 //!
 //! A framework that embeds this crate shows with a [`Recorder`] that it emits what it should.

@@ -1,5 +1,5 @@
 //! Every event in a file, one line of JSON each, and back: [`JsonLines`] writes it, [`JsonLines::read`]
-//! reads it, and [`replay`] sends it through any handlers as if it happened now.
+//! reads it, and [`replay`] sends it through any handlers, with the times that it had.
 //!
 //! ```
 //! use callbacks::handlers::{JsonLines, replay};
@@ -43,7 +43,8 @@
 //!
 //! * `seq` is [`Run::seq`](crate::Run::seq): the lines of a run tree are in its order, unless they were written
 //!   [inline](crate::Configured::inline). Those of several trees stand between each other.
-//! * `time` is when the line was written; both times are microseconds since 1970, UTC.
+//! * `time` is [`Run::time`](crate::Run::time), when the line was written; both times are microseconds since
+//!   1970, UTC.
 //! * `run` says all about a run where it first appears, and its `id` from then on. What is said of it
 //!   holds until its end, and until the file is opened again. `parent_id` and `metadata` and `tags` are
 //!   there if there are any; a `kind` of the framework's own is `{"custom":"rerank"}`. Runs around it

@@ -30,11 +30,16 @@ pub struct Replayed {
 /// its id, parents, names, tags, metadata and time of start, with its number, and in the order of the
 /// lines. Each is waited for, like an emission; what is in the background, like there, is not.
 ///
+/// Nobody waits as long as it took: the events come one right after another. [`Run::time`](crate::Run::time) is
+/// the time of the line, so a handler that measures by that, as all of [this crate's](crate::handlers) do that
+/// measure, shows the times that were recorded. One that asks the clock itself measures the replay; so does
+/// whoever takes the spans of [`Spans`](crate::handlers::Spans), for `tracing` cannot be told a time.
+///
 /// Each run that starts ends, as runs always do. One that is still open where the recording ends, or
-/// where an error ends the replay, closes with an error of kind [`Dropped`](crate::ErrorKind::Dropped), the
-/// innermost first; so does it, later, where the future is dropped midway. Lines of a run tree that are not
-/// in the order of their numbers, as it may be in a recording that was written
-/// [inline](crate::Configured::inline), get the next number instead of theirs: numbers only grow.
+/// where an error ends the replay, closes with an error of kind [`Dropped`](crate::ErrorKind::Dropped), at the
+/// time of the last line of its tree, the innermost first; so does it, later, where the future is dropped
+/// midway. Lines of a run tree that are not in the order of their numbers, as it may be in a recording that was
+/// written [inline](crate::Configured::inline), get the next number instead of theirs: numbers only grow.
 ///
 /// Handlers are called as they were registered. Those that are
 /// [local](crate::Callbacks::with_local) hear the runs that have no run around them, as if `callbacks`

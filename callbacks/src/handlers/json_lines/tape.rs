@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::time::SystemTime;
 
 use super::described::Described;
 use super::line::{self, EventLine, LostLine, RunLine};
@@ -140,7 +139,7 @@ impl<S: Storage> Tape<S> {
         }
         let event = EventLine {
             seq: run.seq(),
-            time: line::micros(SystemTime::now()),
+            time: line::micros(run.time()),
             run: RunLine::new(run.info(), here, &state.described),
             event: &Events::own(event),
         };
@@ -253,7 +252,7 @@ mod tests {
             (&outer, end),
         ];
         let outcomes = events.map(|(run, event)| {
-            let outcome = tape.record(&Run::new(run, 1), &event);
+            let outcome = tape.record(&Run::new(run, 1, None), &event);
             let error = outcome.err()?;
             let logged = error.downcast_ref::<Repeated>().is_none();
             assert!(

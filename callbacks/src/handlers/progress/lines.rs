@@ -77,7 +77,8 @@ impl Lines {
 
     pub(super) fn start(&mut self, run: &Run<'_>, is_model: bool) {
         self.started += 1;
-        let (run, number, name) = (run.info(), self.started, one_line(run.name()));
+        let (tokens, number, name) = (Pace::new(run), self.started, one_line(run.name()));
+        let run = run.info();
         let around = self.open.around(run).map(|place| place.tree.clone());
         let tree = around.as_ref().unwrap_or(run).clone();
         let place = Place {
@@ -89,7 +90,8 @@ impl Lines {
         if around.is_none() {
             let line = self.screen.add(ProgressBar::new_spinner());
             line.set_style(style());
-            self.trees.insert(tree.clone(), Tree::new(line, name));
+            self.trees
+                .insert(tree.clone(), Tree::new(line, name, tokens));
         } else if let Some(tree) = self.trees.get_mut(&tree) {
             tree.inside.insert(number, name);
         }
@@ -102,7 +104,7 @@ impl Lines {
     pub(super) fn token(&mut self, run: &Run<'_>) {
         let place = self.open.get(run.info());
         if let Some(tree) = place.and_then(|place| self.trees.get_mut(&place.tree)) {
-            tree.pace.token();
+            tree.pace.token(run);
             tree.show();
         }
     }
@@ -110,7 +112,7 @@ impl Lines {
     pub(super) fn end(&mut self, run: &Run<'_>, error: Option<&RunError>) {
         let ended = self.open.end(run.info());
         if let Some(tree) = self.trees.remove(run.info()) {
-            self.finish(&tree, error);
+            self.finish(&tree, run, error);
         } else if let Some(tree) = ended.first().and_then(|run| self.trees.get_mut(&run.tree)) {
             for run in &ended {
                 tree.end(run);
@@ -121,23 +123,23 @@ impl Lines {
 
     /// A line that stays is text like any other, above those that are drawn over: `indicatif` would draw it
     /// over, too, as long as one above it is open, and clear it for whoever writes.
-    fn finish(&self, tree: &Tree, error: Option<&RunError>) {
+    fn finish(&self, tree: &Tree, run: &Run<'_>, error: Option<&RunError>) {
         tree.line.finish_and_clear();
         // Otherwise it is kept as long as one above it is open.
         self.screen.remove(&tree.line);
         if self.keep {
             // A terminal that is gone shows nothing.
-            let _ = self.screen.println(tree.result(error));
+            let _ = self.screen.println(tree.result(run, error));
         }
     }
 }
 
 impl Tree {
-    fn new(line: ProgressBar, name: String) -> Self {
+    fn new(line: ProgressBar, name: String, pace: Pace) -> Self {
         Self {
             line,
             name,
-            pace: Pace::new(),
+            pace,
             models: 0,
             inside: BTreeMap::new(),
         }
@@ -165,8 +167,8 @@ impl Tree {
     }
 
     /// What there is to say when it is over.
-    fn result(&self, error: Option<&RunError>) -> String {
-        let mut facts = vec![duration(self.pace.elapsed())];
+    fn result(&self, run: &Run<'_>, error: Option<&RunError>) -> String {
+        let mut facts = vec![duration(self.pace.elapsed(run))];
         facts.extend(self.pace.facts());
         let mark = if let Some(error) = error {
             facts.push(format!("{}: {}", error.kind, one_line(&error.message)));
