@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 /// A schedule takes milliseconds.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(30);
 
 /// Ends the process when nothing has been told it for long.
 pub(crate) struct Watchdog(Sender<u64>);
