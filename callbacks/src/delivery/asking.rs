@@ -92,7 +92,7 @@ async fn ask_one<E: DecisionEvent>(
 ) -> Result<ControlFlow<E::Reply>, Box<EmitError>> {
     let question = Arc::new(Question {
         handler: entry.delivery.clone(),
-        before: Mutex::new(entry.queued_before(place, sort)),
+        before: Mutex::new(entry.drained_before(place, sort)),
         state: Mutex::new(State::Open),
     });
     let entry = entry.asking(question.clone());
@@ -199,9 +199,9 @@ impl<S: EventSet> Deliver<S> for Question<S> {
 
 impl<S: EventSet> Entry<S> {
     /// What is queued for it, if the call does not go through its lane.
-    fn queued_before(&self, place: &Place<'_>, sort: Sort) -> Option<oneshot::Receiver<()>> {
+    fn drained_before(&self, place: &Place<'_>, sort: Sort) -> Option<oneshot::Receiver<()>> {
         let passes = sort == Sort::Future && self.options.background.is_some();
-        passes.then(|| place.sequencer.queued(self)).flatten()
+        passes.then(|| place.sequencer.drained(self)).flatten()
     }
 
     /// The same handler, to be asked: on the same lane and within the same time, with its failures for

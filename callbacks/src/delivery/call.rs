@@ -53,9 +53,9 @@ impl Aftermath {
     }
 
     /// Has what was put off done by others. It can be waited for all the same.
-    pub(super) fn let_go(&mut self) {
+    pub(super) fn hand_on(&mut self) {
         let turns = self.0.iter_mut().flat_map(|left| &mut left.turns);
-        turns.for_each(Turn::let_go);
+        turns.for_each(Turn::hand_on);
     }
 
     /// What was put off, to be waited for.

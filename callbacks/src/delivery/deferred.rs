@@ -237,7 +237,7 @@ impl Turn {
     }
 
     /// Has the work done by others.
-    pub(super) fn let_go(&mut self) {
+    pub(super) fn hand_on(&mut self) {
         self.release();
         if !std::mem::replace(&mut self.responsible, false) {
             return;
@@ -305,7 +305,7 @@ impl Future for Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.let_go();
+        self.hand_on();
         self.leave();
     }
 }

@@ -72,10 +72,10 @@ pub(crate) async fn deliver<'e, S: EventSet>(
     let detached = prepared.detached;
     let waiting = poll_fn(|cx| {
         let prepared = &mut prepared;
-        Poll::Ready(reached.poll(route, &run, event, prepared, cx))
+        Poll::Ready(reached.reach_others(route, &run, event, prepared, cx))
     })
     .await;
-    Ok(rest(reached.aftermath, waiting, detached).await)
+    Ok(wait_for_all(reached.aftermath, waiting, detached).await)
 }
 
 /// An event that has its number, and has reached the inline handlers.
@@ -95,7 +95,7 @@ struct InQueues {
 impl Reached {
     /// Polls the async methods once and lets the event go in the lanes. What has to be waited for is
     /// left.
-    pub(super) fn poll<'a, 'e: 'a, S: EventSet>(
+    pub(super) fn reach_others<'a, 'e: 'a, S: EventSet>(
         &mut self,
         route: &'a Route<S>,
         run: &'a Run<'e>,
@@ -114,7 +114,7 @@ impl Reached {
         let InQueues { held, replies } = mem::take(&mut self.queued);
         if !held.is_empty() {
             let here = is_blocked() && !prepared.on_lanes;
-            let_go(held, if here { replies.len() } else { 0 });
+            release_all(held, if here { replies.len() } else { 0 });
             let replies = replies.into_iter().zip(&route.lanes);
             waiting.extend(replies.map(|(reply, entry)| {
                 Waiting::reply(reply, Called::new(entry, run, S::index(event)))
@@ -125,14 +125,14 @@ impl Reached {
 }
 
 /// Waits for those who are not ready, and for what was put off unless that is not to be.
-pub(super) fn rest<S: EventSet>(
+pub(super) fn wait_for_all<S: EventSet>(
     mut aftermath: Aftermath,
     mut waiting: Vec<Waiting<'_, S>>,
     detached: bool,
 ) -> impl Future<Output = Aftermath> {
     aftermath.release();
     if detached {
-        aftermath.let_go();
+        aftermath.hand_on();
     } else {
         waiting.iter_mut().for_each(Waiting::follow);
         let turns = aftermath.take_turns();
@@ -148,7 +148,7 @@ pub(super) fn rest<S: EventSet>(
 
 /// Lets the event go in the lanes. A thread that waits calls the first methods itself, so many of them;
 /// after it has let go of all, so that nobody else waits for them.
-fn let_go(mut held: Vec<Held>, here: usize) {
+fn release_all(mut held: Vec<Held>, here: usize) {
     if here == 0 {
         return;
     }
@@ -211,7 +211,7 @@ pub(super) fn reach_queues<S: EventSet>(
     let room = if prepared.passes || queues.is_empty() {
         queues.iter().map(|_| Room::Passes).collect()
     } else {
-        place.sequencer.room(queues).map_err(Full)?
+        place.sequencer.try_room(queues).map_err(Full)?
     };
     Ok(fill_queues(route, place, event, prepared, room))
 }
@@ -223,7 +223,7 @@ async fn reach_with_room<S: EventSet>(
     prepared: &mut Prepared<S>,
     Full(places): Full,
 ) -> Option<Reached> {
-    let room = room::wait(&route.background, places).await;
+    let room = room::acquire(&route.background, places).await;
     fill_queues(route, place, event, prepared, room)
 }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use super::call::{Aftermath, Calls, poll_all};
 use super::callback;
-use super::delivering::{Prepared, deliver, reach_inline, reach_queues, rest};
+use super::delivering::{Prepared, deliver, reach_inline, reach_queues, wait_for_all};
 use super::dispatcher::Route;
 use super::perhaps::Perhaps;
 use super::put_off::put_off;
@@ -121,7 +121,7 @@ fn begin_queued<'a, 'e: 'a, S: EventSet>(
         Err(_full) => return Some(emit_in_turn(route, place, view)),
     };
     let run = run.insert(place.run(reached.seq));
-    let waiting = reached.poll(route, run, view, &mut prepared, cx);
+    let waiting = reached.reach_others(route, run, view, &mut prepared, cx);
     finish(route, reached.aftermath, waiting)
 }
 
@@ -135,16 +135,16 @@ fn finish<'a, S: EventSet>(
     if waiting.is_empty() && aftermath.is_nothing() {
         return None;
     }
-    Some(wait(route, aftermath, waiting))
+    Some(finish_later(route, aftermath, waiting))
 }
 
 #[inline(never)]
-fn wait<'a, S: EventSet>(
+fn finish_later<'a, S: EventSet>(
     route: &'a Route<S>,
     aftermath: Aftermath,
     waiting: Vec<Waiting<'a, S>>,
 ) -> Rest<'a> {
-    let rest = rest(aftermath, waiting, false);
+    let rest = wait_for_all(aftermath, waiting, false);
     Box::pin(async move { rest.await.raise(&route.order) })
 }
 

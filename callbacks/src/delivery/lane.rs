@@ -35,7 +35,7 @@ pub(super) struct Numbered {
 }
 
 /// After so many jobs a lane goes to the end of the line, if others wait.
-pub(super) const TURN: usize = 64;
+pub(super) const JOBS_IN_A_ROW: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct Lane {
@@ -111,7 +111,7 @@ impl Lane {
     /// Runs jobs until none is left that may run here, or the lane's turn is over. Returns whether
     /// it has to have another turn.
     pub(super) fn run(self: &Arc<Self>) -> bool {
-        for _ in 0..TURN {
+        for _ in 0..JOBS_IN_A_ROW {
             match self.next(Job::call) {
                 Next::Job(call, numbered) => run(call, numbered),
                 Next::Elsewhere => {

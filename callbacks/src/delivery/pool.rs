@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::call::quietly;
 use super::lane::Lane;
-use super::sync::{Condvar, Mutex, MutexGuard, lock, thread, wait};
+use super::sync::{Condvar, Mutex, MutexGuard, lock, thread, wait_while};
 use super::workers;
 
 /// How long a thread stays that has nothing to do: longer than a model takes for a token.
@@ -92,12 +92,12 @@ impl Pool {
             drop(state);
             self.start(Role::Works);
         } else {
-            self.look_after(state);
+            self.alert_watcher(state);
         }
     }
 
     /// Has the watcher look after the lanes that are ready.
-    fn look_after(&'static self, mut state: MutexGuard<'_, State>) {
+    fn alert_watcher(&'static self, mut state: MutexGuard<'_, State>) {
         match state.watcher {
             Watcher::Awake => {}
             Watcher::Asleep => {
@@ -159,7 +159,7 @@ impl Pool {
         while needed {
             state = self.work(state);
             (state, needed) = match state.watcher {
-                _ if !state.idle => self.rest(state),
+                _ if !state.idle => self.linger(state),
                 Watcher::Nobody => self.watch(state),
                 _ => (state, false),
             };
@@ -174,7 +174,7 @@ impl Pool {
             if state.ready.is_empty() {
                 drop(state);
             } else {
-                self.look_after(state);
+                self.alert_watcher(state);
             }
             let again = lane.run().then_some(lane);
             state = lock(&self.state);
@@ -184,9 +184,12 @@ impl Pool {
     }
 
     /// Waits for a lane. Returns whether there is one.
-    fn rest<'s>(&'static self, mut state: MutexGuard<'s, State>) -> (MutexGuard<'s, State>, bool) {
+    fn linger<'s>(
+        &'static self,
+        mut state: MutexGuard<'s, State>,
+    ) -> (MutexGuard<'s, State>, bool) {
         state.idle = true;
-        state = wait(&self.wake_worker, state, LINGER, |state| {
+        state = wait_while(&self.wake_worker, state, LINGER, |state| {
             state.ready.is_empty()
         });
         state.idle = false;
@@ -201,7 +204,7 @@ impl Pool {
             if state.ready.is_empty() {
                 state.watcher = Watcher::Asleep;
                 let asleep = |state: &mut State| state.watcher == Watcher::Asleep;
-                state = wait(&self.wake_watcher, state, LINGER, asleep);
+                state = wait_while(&self.wake_watcher, state, LINGER, asleep);
                 if state.watcher == Watcher::Asleep {
                     state.watcher = Watcher::Nobody;
                     return (state, false);
@@ -213,7 +216,7 @@ impl Pool {
                 return (state, true);
             }
             let (before, ready) = (state.taken, state.ready.len() as u64);
-            state = wait(&self.wake_watcher, state, MOMENT, |_| true);
+            state = wait_while(&self.wake_watcher, state, MOMENT, |_| true);
             let taken = state.taken - before;
             if taken == 0 && !state.ready.is_empty() {
                 state.watcher = Watcher::Nobody;

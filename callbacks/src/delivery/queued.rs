@@ -179,7 +179,7 @@ impl<S: EventSet> QueuedCall<S> {
                 Poll::Ready(())
             })
             .await;
-            aftermath.let_go();
+            aftermath.hand_on();
             join_all(waiting).await;
         };
         Surroundings::clone(&surroundings).around(called).await;

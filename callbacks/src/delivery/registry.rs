@@ -68,28 +68,28 @@ impl Registry {
     /// With one more handler.
     pub(crate) fn with<S: EventSet>(&self, entry: &Arc<Entry<S>>, reach: Reach) -> Self {
         self.changed(reach, &|registry| {
-            registry.take(&Slot::new(Dispatcher::new([entry.clone()])));
+            registry.add(&Slot::new(Dispatcher::new([entry.clone()])));
         })
     }
 
     /// With all of another registry: what is local there is local here.
     pub(crate) fn merged(self: &Arc<Self>, other: &Arc<Self>, reach: Reach) -> Self {
         let mut merged = (**self).clone();
-        merged.take_all(other);
+        merged.add_all(other);
         merged.inherited = match (&self.inherited, &other.inherited, reach) {
             (None, None, Reach::Inherited) => None,
             (_, _, Reach::Local) => Some(self.inherited().clone()),
             (_, _, Reach::Inherited) => {
                 let mut inherited = (**self.inherited()).clone();
-                inherited.take_all(other.inherited());
+                inherited.add_all(other.inherited());
                 Some(Arc::new(inherited))
             }
         };
         merged
     }
 
-    fn take_all(&mut self, other: &Self) {
-        other.sets.iter().for_each(|slot| self.take(slot));
+    fn add_all(&mut self, other: &Self) {
+        other.sets.iter().for_each(|slot| self.add(slot));
         let labels = Arc::make_mut(&mut self.labels);
         other.labels.tags.iter().for_each(|tag| labels.tag(tag));
         let metadata = other.labels.metadata.clone();
@@ -97,7 +97,7 @@ impl Registry {
     }
 
     /// Adds the handlers of a slot.
-    fn take(&mut self, other: &Slot) {
+    fn add(&mut self, other: &Slot) {
         match self.sets.iter_mut().find(|slot| slot.set == other.set) {
             Some(slot) => {
                 if let Some(merged) = slot.dispatcher.merged(&*other.dispatcher) {

@@ -25,7 +25,7 @@ pub(crate) fn places(queue: Queue) -> Arc<Semaphore> {
 }
 
 /// Room in a queue, if it has not to be waited for.
-pub(super) fn at_once<S: EventSet>(to: &Background<S>, free: Arc<Semaphore>) -> Option<Room> {
+pub(super) fn try_acquire<S: EventSet>(to: &Background<S>, free: Arc<Semaphore>) -> Option<Room> {
     match free.try_acquire_owned() {
         Ok(place) => Some(Room::Place(place)),
         Err(TryAcquireError::NoPermits) if to.queue.on_full == OnFull::Wait => None,
@@ -38,7 +38,7 @@ pub(super) fn at_once<S: EventSet>(to: &Background<S>, free: Arc<Semaphore>) -> 
 /// All wait for them in the same order, holding what they have: otherwise two emissions could wait
 /// for each other. Those that are one for all run trees come last, so that an event which waits for
 /// them holds up its own tree alone.
-pub(super) async fn wait<S: EventSet>(
+pub(super) async fn acquire<S: EventSet>(
     queues: &[Background<S>],
     places: Vec<Arc<Semaphore>>,
 ) -> Vec<Room> {

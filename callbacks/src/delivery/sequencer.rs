@@ -154,7 +154,7 @@ impl Sequencer {
     }
 
     /// Room in the queues of these handlers; or, if one of them has to be waited for, their places.
-    pub(super) fn room<S: EventSet>(
+    pub(super) fn try_room<S: EventSet>(
         &self,
         queues: &[Background<S>],
     ) -> Result<Vec<Room>, Vec<Arc<Semaphore>>> {
@@ -162,7 +162,7 @@ impl Sequencer {
         let mut room = Vec::with_capacity(queues.len());
         let mut lanes = lock(&self.lanes);
         for to in queues {
-            match room::at_once(to, lanes.places(to)) {
+            match room::try_acquire(to, lanes.places(to)) {
                 Some(there) => room.push(there),
                 None => return Err(queues.iter().map(|to| lanes.places(to)).collect()),
             }
@@ -171,7 +171,7 @@ impl Sequencer {
     }
 
     /// Ready when what is queued for this handler now is done; `None` if nothing is.
-    pub(super) fn queued<S: EventSet>(&self, to: &Entry<S>) -> Option<oneshot::Receiver<()>> {
+    pub(super) fn drained<S: EventSet>(&self, to: &Entry<S>) -> Option<oneshot::Receiver<()>> {
         let whose = to.whose();
         let mut lanes = lock(&self.lanes);
         let lane = lanes.of(&whose);

@@ -16,7 +16,7 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Waits while the condition holds, but no longer than this.
-pub(super) fn wait<'a, T>(
+pub(super) fn wait_while<'a, T>(
     wake: &Condvar,
     guard: MutexGuard<'a, T>,
     timeout: Duration,

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use futures_util::FutureExt;
 
 use super::call::quietly;
-use super::lane::{Job, Lane, Next, TURN};
+use super::lane::{JOBS_IN_A_ROW, Job, Lane, Next};
 use super::runtime::{Handle, own_runtime};
 use crate::BoxFuture;
 
@@ -47,7 +47,7 @@ impl Future for Runs {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        for _ in 0..TURN {
+        for _ in 0..JOBS_IN_A_ROW {
             if let Some(call) = &mut self.call {
                 let called = ready!(AssertUnwindSafe(call).catch_unwind().poll_unpin(cx));
                 let call = self.call.take();

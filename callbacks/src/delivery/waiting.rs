@@ -141,7 +141,7 @@ impl<S: EventSet> Future for Waiting<'_, S> {
                 turns.retain_mut(|turn| Pin::new(turn).poll(cx).is_pending());
                 waits |= !turns.is_empty();
             }
-            None => this.aftermath.let_go(),
+            None => this.aftermath.hand_on(),
         }
         if waits {
             return Poll::Pending;

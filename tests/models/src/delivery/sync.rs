@@ -173,7 +173,7 @@ impl Condvar {
     }
 }
 
-pub(super) fn wait<'a, T>(
+pub(super) fn wait_while<'a, T>(
     wake: &Condvar,
     mut guard: MutexGuard<'a, T>,
     _timeout: Duration,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use shuttle::sync::{Barrier, Mutex};
 use shuttle::thread;
 
-use crate::delivery::lane::{Job, Lane, Numbered, TURN, Ticket};
+use crate::delivery::lane::{JOBS_IN_A_ROW, Job, Lane, Numbered, Ticket};
 use crate::delivery::ledger::{Ledger, Receipt};
 use crate::delivery::sync::{begin, end, give, most_threads};
 use crate::delivery::workers;
@@ -232,7 +232,7 @@ fn lanes_of_two_trees_are_run() {
 /// whose jobs wait for each other. The rule: a lane waits for no job of another while there may be
 /// another thread, the last of which works, too, instead of watching.
 ///
-/// In `pool.rs`, without one of the calls of `look_after`: deadlock. So it is where a watcher that is
+/// In `pool.rs`, without one of the calls of `alert_watcher`: deadlock. So it is where a watcher that is
 /// woken goes to sleep all the same (without `if state.watcher == Watcher::Asleep`), and where one that
 /// goes to work stays the watcher (without `state.watcher = Watcher::Nobody`).
 #[test]
@@ -331,9 +331,9 @@ fn long_lanes_have_another_turn() {
     explore::random(1_000, || {
         begin();
         workers::at_most(1);
-        let trees = [Tree::new(TURN + 2), Tree::new(1)];
+        let trees = [Tree::new(JOBS_IN_A_ROW + 2), Tree::new(1)];
         let [long, short] = trees.clone();
-        let tickets: Vec<_> = (0..=TURN).map(|_| long.push(|| {})).collect();
+        let tickets: Vec<_> = (0..=JOBS_IN_A_ROW).map(|_| long.push(|| {})).collect();
         let other = thread::spawn(move || {
             drop(short.push(a_moment));
             drop(long.push(a_moment));

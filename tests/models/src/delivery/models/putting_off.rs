@@ -172,7 +172,7 @@ fn a_turn_waits_for_nothing_later() {
 /// Modelled: a turn is dropped only when its work was done by another, and more was put off since.
 /// The rule: as above.
 ///
-/// In `deferred.rs`, with `let_go` handing on the driver that the turn has known: it is at its end, and
+/// In `deferred.rs`, with `hand_on` handing on the driver that the turn has known: it is at its end, and
 /// that of the new work is never handed on, which stays undone.
 #[test]
 fn work_is_done_when_an_old_turn_goes() {
