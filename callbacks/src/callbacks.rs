@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::ambient;
 use crate::argument::{Payload, WhatRuns};
 use crate::delivery::{
-    Asked, Entry, Place, Reach, Registry, Sequencer, Site, ask, emit, flush, places,
+    Entry, Place, Reach, Registry, Replied, Sequencer, Site, ask, emit, flush, places,
 };
 use crate::events::{CustomEvent, Events};
 use crate::handler::{Handler, Queue, handler};
@@ -280,10 +280,10 @@ impl Callbacks {
     fn change(&self, change: impl FnOnce(&Arc<Registry>) -> Registry) -> Self {
         let origin = self.inner.as_ref().map(|inner| inner.origin.clone());
         let origin = origin.unwrap_or(Origin::Outside);
-        Self::from(Arc::new(change(&self.registry())), origin)
+        Self::of(Arc::new(change(&self.registry())), origin)
     }
 
-    fn from(registry: Arc<Registry>, origin: Origin) -> Self {
+    fn of(registry: Arc<Registry>, origin: Origin) -> Self {
         let outside = OnceLock::new();
         let inner = Inner {
             registry,
@@ -296,9 +296,9 @@ impl Callbacks {
     }
 
     /// What is started inside a run gets.
-    pub(crate) fn inside(node: &Arc<Node>) -> Self {
+    pub(crate) fn in_run(node: &Arc<Node>) -> Self {
         let registry = node.registry.inherited().clone();
-        Self::from(registry, Origin::Inside(node.clone()))
+        Self::of(registry, Origin::Inside(node.clone()))
     }
 
     pub(crate) fn registry(&self) -> Arc<Registry> {
@@ -415,11 +415,11 @@ impl Callbacks {
         Ok(self.asked(event).await?.reply_and_event(&event))
     }
 
-    async fn asked<E: DecisionEvent>(&self, event: E) -> Result<Asked<E>, EmitError> {
+    async fn asked<E: DecisionEvent>(&self, event: E) -> Result<Replied<E>, EmitError> {
         let inner = self.inner.as_deref();
         match inner.filter(|inner| inner.registry.wants::<E>()) {
             Some(inner) => ask(&inner.place(), event).await,
-            None => Ok(Asked::nobody()),
+            None => Ok(Replied::nobody()),
         }
     }
 

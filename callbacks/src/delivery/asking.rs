@@ -21,14 +21,14 @@ use crate::payload::RunError;
 use crate::{BoxFuture, DecisionEvent, Deliver, EmitError, EventSet, Interests, Reply, Run};
 
 /// What came out of asking.
-pub(crate) struct Asked<E: DecisionEvent> {
+pub(crate) struct Replied<E: DecisionEvent> {
     /// The answer that settled it, if one did.
     settled: Option<E::Reply>,
     /// The event as the answers left it, if there were any.
     event: Option<<E::Set as EventSet>::Owned>,
 }
 
-impl<E: DecisionEvent> Asked<E> {
+impl<E: DecisionEvent> Replied<E> {
     /// Where nobody was asked.
     pub(crate) fn nobody() -> Self {
         Self {
@@ -59,8 +59,8 @@ impl<E: DecisionEvent> Asked<E> {
 pub(crate) async fn ask<E: DecisionEvent>(
     place: &Place<'_>,
     event: E,
-) -> Result<Asked<E>, EmitError> {
-    let mut asked = Asked::<E>::nobody();
+) -> Result<Replied<E>, EmitError> {
+    let mut asked = Replied::<E>::nobody();
     if inside() {
         let reason = "a decision cannot be waited for inside a callback";
         asked.settled = Some(E::Reply::stop(reason));

@@ -48,7 +48,7 @@ mod workers;
 
 pub use flush::{FlushReport, HandlerReport};
 
-pub(crate) use asking::{Asked, ask};
+pub(crate) use asking::{Replied, ask};
 pub(crate) use blocking::{block_on, mark, wait_for};
 pub(crate) use call::{quietly, shown};
 pub(crate) use callback::{holds, inside, owe};

@@ -145,7 +145,7 @@ pub(super) async fn close(node: Arc<Node>, terminal: Option<AnyEvent>) -> Result
         set_off(closing, &node);
         return Ok(());
     }
-    let Some(left) = Wait::new(closing, node).await else {
+    let Some(left) = WaitForClosing::new(closing, node).await else {
         return Ok(());
     };
     let left = std::mem::take(&mut *lock(&left));
@@ -183,12 +183,12 @@ fn set_off(closing: Closing, node: &Node) {
 }
 
 /// Waits for a closing, and sets it off when dropped before the end.
-struct Wait {
+struct WaitForClosing {
     closing: Option<Closing>,
     node: Arc<Node>,
 }
 
-impl Wait {
+impl WaitForClosing {
     fn new(closing: Closing, node: Arc<Node>) -> Self {
         Self {
             closing: Some(closing),
@@ -197,7 +197,7 @@ impl Wait {
     }
 }
 
-impl Future for Wait {
+impl Future for WaitForClosing {
     type Output = Raised;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Raised> {
@@ -205,7 +205,7 @@ impl Future for Wait {
     }
 }
 
-impl Drop for Wait {
+impl Drop for WaitForClosing {
     fn drop(&mut self) {
         if let Some(closing) = self.closing.take() {
             set_off(closing, &self.node);

@@ -14,7 +14,7 @@ use super::closing::{close, close_unwaited};
 use super::kinds::{Kind, Output};
 use super::tree::Node;
 use crate::argument::Payload;
-use crate::delivery::{Asked, Perhaps, Site, ask, emit, quietly};
+use crate::delivery::{Perhaps, Replied, Site, ask, emit, quietly};
 use crate::events::owned::AnyEvent;
 use crate::events::{
     AgentAction, AgentFinish, CustomEvent, Events, LlmEnd, LlmError, LlmNewToken, Retry,
@@ -24,7 +24,7 @@ use crate::{BlockingCallbacks, Callbacks, DecisionEvent, EmitError, Event, Inter
 
 /// A run that is open.
 pub(super) struct Core<K: Kind> {
-    place: Place,
+    place: Audience,
     /// Which of the built-in events somebody listens to: an unheard one looks no further.
     interests: Interests,
     callbacks: OnceLock<BlockingCallbacks>,
@@ -36,7 +36,7 @@ pub(super) struct Core<K: Kind> {
     kind: PhantomData<fn() -> K>,
 }
 
-enum Place {
+enum Audience {
     Heard(Arc<Node>),
     /// Nobody listens. There is a node if somebody asked for the run's id or callbacks.
     Unheard {
@@ -59,17 +59,17 @@ pub(super) struct Draft {
 impl<K: Kind> Core<K> {
     pub(super) fn heard(node: Arc<Node>, blocking: bool) -> Self {
         let interests = node.registry.interests::<Events>();
-        Self::new(Place::Heard(node), interests, blocking)
+        Self::new(Audience::Heard(node), interests, blocking)
     }
 
     #[inline]
     pub(super) fn unheard(draft: Draft) -> Self {
         let (node, blocking) = (OnceLock::new(), draft.blocking);
-        Self::new(Place::Unheard { draft, node }, Interests::NONE, blocking)
+        Self::new(Audience::Unheard { draft, node }, Interests::NONE, blocking)
     }
 
     #[inline]
-    fn new(place: Place, interests: Interests, blocking: bool) -> Self {
+    fn new(place: Audience, interests: Interests, blocking: bool) -> Self {
         Self {
             place,
             interests,
@@ -99,15 +99,15 @@ impl<K: Kind> Core<K> {
     /// The run's node, if it has one.
     pub(super) fn known(&self) -> Option<&Arc<Node>> {
         match &self.place {
-            Place::Heard(node) => Some(node),
-            Place::Unheard { node, .. } => node.get(),
+            Audience::Heard(node) => Some(node),
+            Audience::Unheard { node, .. } => node.get(),
         }
     }
 
     pub(super) fn node(&self) -> &Arc<Node> {
         match &self.place {
-            Place::Heard(node) => node,
-            Place::Unheard { draft, node } => node.get_or_init(|| {
+            Audience::Heard(node) => node,
+            Audience::Unheard { draft, node } => node.get_or_init(|| {
                 let node = draft.open(draft.plan(), K::UNHEARD, |_| {});
                 let node = node.unwrap_or_else(|closed| closed);
                 node.begin();
@@ -118,14 +118,14 @@ impl<K: Kind> Core<K> {
 
     pub(super) fn callbacks(&self) -> &BlockingCallbacks {
         self.callbacks
-            .get_or_init(|| Callbacks::inside(self.node()).blocking())
+            .get_or_init(|| Callbacks::in_run(self.node()).blocking())
     }
 
     #[inline]
     pub(super) fn wants<E: Event>(&self) -> bool {
         match &self.place {
-            Place::Heard(_) => self.hearing::<E>().is_some(),
-            Place::Unheard { draft, .. } => draft.origin.wants::<E>(),
+            Audience::Heard(_) => self.hearing::<E>().is_some(),
+            Audience::Unheard { draft, .. } => draft.origin.wants::<E>(),
         }
     }
 
@@ -149,11 +149,11 @@ impl<K: Kind> Core<K> {
         emit(self.hearing::<E>(), event)
     }
 
-    pub(super) async fn ask<E: DecisionEvent>(&self, event: E) -> Result<Asked<E>, EmitError> {
+    pub(super) async fn ask<E: DecisionEvent>(&self, event: E) -> Result<Replied<E>, EmitError> {
         if self.wants::<E>() {
             ask(&self.node().place(), event).await
         } else {
-            Ok(Asked::nobody())
+            Ok(Replied::nobody())
         }
     }
 

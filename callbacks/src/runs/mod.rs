@@ -1,6 +1,5 @@
 //! Runs: their tree, their guards, their starts, their one terminal event each.
 
-mod answer;
 mod asked;
 mod blocking;
 mod closing;
@@ -15,6 +14,7 @@ mod replaying;
 mod start;
 mod stream;
 mod stream_error;
+mod streamed_run;
 mod tap;
 mod tree;
 

@@ -19,7 +19,7 @@ use super::kinds::{Family, Kind};
 use super::openings::Opening;
 use super::tree::{Node, Tree};
 use crate::delivery::{
-    Asked, Place, Prepared, PutOff, Site, ask, block_on, deliver, inside, owe, quietly, shown,
+    Place, Prepared, PutOff, Replied, Site, ask, block_on, deliver, inside, owe, quietly, shown,
 };
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
@@ -269,7 +269,7 @@ impl Opener {
     pub(super) async fn ask<E: DecisionEvent<Set = Events>>(
         &mut self,
         event: E,
-    ) -> Result<Asked<E>, EmitError> {
+    ) -> Result<Replied<E>, EmitError> {
         let plan = self.asked.get_or_insert_with(|| self.draft.plan());
         let parent = self.draft.origin.run();
         let place = Place {

@@ -2,21 +2,21 @@
 
 use std::fmt;
 
-use super::answer::{Answer, Heard};
 use super::core::Core;
 use super::kinds::Llm;
 use super::stream_error::StreamError;
+use super::streamed_run::{Heard, StreamedRun};
 use crate::payload::{Chunk, LlmResult, RunError};
 use crate::{BoxFuture, EmitError};
 
 /// Handlers being told of what came. It gives back the run, if that is still open.
-pub(super) type Telling = BoxFuture<'static, Result<Option<Box<Answer>>, EmitError>>;
+pub(super) type Telling = BoxFuture<'static, Result<Option<Box<StreamedRun>>, EmitError>>;
 
 /// The way of items of type `I`: [taken in](Self::take_in), [told](Self::told) to the handlers,
 /// [given out](Self::give_out).
 pub(super) struct Tap<I, F> {
     /// While it is open and somebody can hear of it.
-    run: Option<Box<Answer>>,
+    run: Option<Box<StreamedRun>>,
     chunk: F,
     read: fn(&mut F, &I, Heard) -> Came,
     /// What is given out when the handlers have been told.
@@ -89,7 +89,7 @@ impl<T, E, F> Tap<Result<T, E>, F> {
         C: IntoChunk,
     {
         Self {
-            run: Answer::of(core).map(Box::new),
+            run: StreamedRun::of(core).map(Box::new),
             chunk,
             read: read::<T, E, C, F, Via>,
             held: None,
@@ -155,7 +155,7 @@ impl<I, F> Tap<I, F> {
     }
 
     /// The handlers were told.
-    pub(super) fn told(&mut self, told: Result<Option<Box<Answer>>, EmitError>) {
+    pub(super) fn told(&mut self, told: Result<Option<Box<StreamedRun>>, EmitError>) {
         match told {
             Ok(Some(run)) => {
                 self.run = Some(run);

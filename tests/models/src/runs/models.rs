@@ -222,7 +222,7 @@ fn runs_start_in_one_that_closes() {
 /// Modelled: nobody waits for a closing any more, and the runtime that it was handed on to is shut
 /// down at any moment. The rule: it comes to its end all the same.
 ///
-/// In `closing.rs`, without `set_off` in the drop of `Wait`, or in `driven.rs`, without
+/// In `closing.rs`, without `set_off` in the drop of `WaitForClosing`, or in `driven.rs`, without
 /// `on_own_runtime(driven)` in the drop of `Background`: a run has no terminal event.
 #[test]
 fn closings_outlive_runtimes() {

@@ -16,7 +16,7 @@ use crate::payload::{Assembly, Chunk, LlmResult, RunError};
 pub(super) type Amend = Box<dyn FnOnce(&mut LlmResult) + Send>;
 
 /// A run that is open, and what has arrived of its answer. However it goes, its run closes with that.
-pub(super) struct Answer {
+pub(super) struct StreamedRun {
     core: Core<Llm>,
     pub(super) heard: Heard,
     assembly: Assembly,
@@ -44,7 +44,7 @@ impl Heard {
     }
 }
 
-impl Answer {
+impl StreamedRun {
     /// `None` if nobody can ever hear of the run.
     pub(super) fn of(core: Core<Llm>) -> Option<Self> {
         core.known()?;
@@ -140,16 +140,16 @@ impl Answer {
     }
 }
 
-impl Drop for Answer {
+impl Drop for StreamedRun {
     fn drop(&mut self) {
         let partial = self.partial();
         self.core.abandon(partial);
     }
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for StreamedRun {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
+        f.debug_struct("StreamedRun")
             .field("run", &self.core)
             .field("heard", &self.heard)
             .field("arrived", &self.assembly)
