@@ -98,7 +98,8 @@ impl Callbacks {
     /// The set of events is inferred; for a type that handles several sets, say which:
     /// `.with::<shop::Events, _>(handler.clone())`.
     ///
-    /// The same `Arc` registered again is called once, with the options of its first registration.
+    /// The same `Arc` registered again is called once, with the options of its first registration. Which
+    /// handlers there are, and by which methods each is called, is shown by `{callbacks:?}`.
     pub fn with<S: EventSet, H: Handler<S>>(&self, handler: H) -> Self {
         let entry = Entry::new(handler);
         self.change(|registry| registry.with(&entry, Reach::Inherited))

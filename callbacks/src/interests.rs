@@ -4,6 +4,9 @@ use std::ops::BitOr;
 
 /// A set of events of one event set: one bit each, by the event's index.
 ///
+/// The groups, such as [`LLM`](Self::LLM), are those of the built-in set. Events of any set, one or several, are
+/// chosen by their [`INDEX`](crate::Event::INDEX), for which the trait has to be in scope:
+///
 /// ```
 /// use callbacks::events::{LlmEnd, LlmNewToken};
 /// use callbacks::{Event, Interests};

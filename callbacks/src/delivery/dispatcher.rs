@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use super::call::quietly;
 use super::ledger::Ledger;
 use super::sequencer::Whose;
 use crate::handler::{Handler, Narrowed, Options, Queue, Registered};
@@ -43,13 +44,18 @@ impl<S: EventSet> Entry<S> {
         let except = options.except.without(S::DECISIONS);
         let only = options.only.unwrap_or(Interests::ALL);
         let to = only.union(S::DECISIONS).without(except);
+        let mut has_methods = false;
         let delivery: Arc<dyn Deliver<S> + Send + Sync> = match to {
             Interests::ALL => delivery,
-            to => Arc::new(Narrowed { delivery, to }),
+            to => {
+                let methods = delivery.interests().union(delivery.async_interests());
+                has_methods = !methods_of::<S>(methods).is_empty();
+                Arc::new(Narrowed { delivery, to })
+            }
         };
         // What is put around it knows what is left.
         let delivery = S::adapt(delivery);
-        Arc::new(Self {
+        let entry = Self {
             id,
             ledger: Ledger::new(name, sink.is_none()),
             sink,
@@ -58,7 +64,23 @@ impl<S: EventSet> Entry<S> {
             futures: delivery.async_interests().without(except),
             delivery,
             options,
-        })
+        };
+        if has_methods && entry.methods().is_empty() {
+            // The subscriber is code of users.
+            quietly(|| {
+                tracing::warn!(
+                    "the callback handler `{}` hears nothing: `only` and `except` leave none of the events it has \
+                     methods for",
+                    entry.ledger.name(),
+                );
+            });
+        }
+        Arc::new(entry)
+    }
+
+    /// The methods for the events that it is called for.
+    fn methods(&self) -> Vec<&'static str> {
+        methods_of::<S>(self.plain.union(self.futures))
     }
 
     /// The same handler, called through another delivery.
@@ -97,6 +119,12 @@ impl<S: EventSet> Entry<S> {
     pub(super) fn whose(&self) -> Whose {
         (self.id, self.options.lane.clone())
     }
+}
+
+fn methods_of<S: EventSet>(events: Interests) -> Vec<&'static str> {
+    let methods = (0u32..).zip(S::METHODS);
+    let methods = methods.filter(|(event, _)| events.contains(*event));
+    methods.map(|(_, method)| *method).collect()
 }
 
 /// Who listens to one event, in registration order, by how they are called.
@@ -250,7 +278,8 @@ fn background<S: EventSet>(entries: &[Arc<Entry<S>>], event: u32) -> Vec<Backgro
 
 impl<S: EventSet> fmt::Debug for Dispatcher<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.entries.iter().map(|entry| entry.ledger.name());
-        f.debug_list().entries(names).finish()
+        let entries = self.entries.iter();
+        let heard = entries.map(|entry| (entry.ledger.name(), entry.methods()));
+        f.debug_map().entries(heard).finish()
     }
 }

@@ -132,7 +132,7 @@ impl Registry {
         self.inherited.as_ref().unwrap_or(self)
     }
 
-    /// The names of all handlers, to be shown.
+    /// The names of all handlers and the methods that they are called by, to be shown.
     pub(crate) fn handlers(&self) -> Vec<&dyn Debug> {
         let handlers = self.sets.iter().map(|slot| &slot.dispatcher);
         handlers.map(|handlers| handlers as &dyn Debug).collect()

@@ -175,28 +175,44 @@ impl<H> Configured<H> {
         self
     }
 
-    /// Calls the handler for these events alone, of those that it has methods for. (It is asked about
+    /// Calls the handler for these events alone, of those that it has methods for: a group of
+    /// [`Interests`], or events by their [`INDEX`](crate::Event::INDEX). (It is asked about
     /// decision events whatever this says: what would decide must not be left out by mistake.)
     ///
     /// ```
-    /// # use callbacks::{Callbacks, Interests, callback_handler, handler};
-    /// # use callbacks::events::{LlmEnd, ToolEnd};
-    /// # struct Log;
-    /// # #[callback_handler]
-    /// # impl Log {
-    /// #     fn on_llm_end(&self) {}
-    /// #     fn on_tool_end(&self) {}
-    /// # }
+    /// use callbacks::events::{LlmEnd, LlmNewToken, ToolEnd};
+    /// use callbacks::{Callbacks, Event, Interests, callback_handler, handler};
+    ///
+    /// struct Log;
+    ///
+    /// #[callback_handler]
+    /// impl Log {
+    ///     fn on_llm_new_token(&self, token: &str) {}
+    ///     fn on_llm_end(&self) {}
+    ///     fn on_tool_end(&self) {}
+    /// }
+    ///
     /// let callbacks = Callbacks::new().with(handler(Log).only(Interests::LLM | Interests::CHAIN));
     /// assert!(callbacks.wants::<LlmEnd>() && !callbacks.wants::<ToolEnd>());
+    ///
+    /// let ends = Interests::of(&[LlmEnd::INDEX, ToolEnd::INDEX]);
+    /// let callbacks = Callbacks::new().with(handler(Log).only(ends));
+    /// assert!(callbacks.wants::<LlmEnd>() && !callbacks.wants::<LlmNewToken>());
     /// ```
+    ///
+    /// The groups are those of the built-in set: on a handler of another set they choose whatever events have
+    /// the same place there. There write `Interests::of(&[shop::Sold::INDEX])`.
+    ///
+    /// Where this and [`except`](Self::except) leave none of the events that the handler has methods for, its
+    /// registration logs a warning.
     pub fn only(mut self, events: Interests) -> Self {
         let only = self.options.only.unwrap_or(Interests::ALL);
         self.options.only = Some(only.intersection(events));
         self
     }
 
-    /// Does not call the handler for these events, unless they are decision events.
+    /// Does not call the handler for these events, unless they are decision events. Which events an
+    /// [`Interests`] chooses is told at [`only`](Self::only).
     pub fn except(mut self, events: Interests) -> Self {
         self.options.except = self.options.except | events;
         self

@@ -1,0 +1,197 @@
+//! Handlers that are called for less than they have methods for: whoever is left with nothing is told so.
+
+use std::fmt::{Debug, Write};
+use std::sync::Arc;
+
+use callbacks::events::{AnyEvent, ChatModelStart, Events, LlmEnd, LlmStart, ToolEnd};
+use callbacks::handlers::Usage;
+use callbacks::testing::Recorder;
+use callbacks::{
+    BoxFuture, Callbacks, Decision, Deliver, Event, Handler, Interests, Outcome, Registered, Run,
+    ToolDecision, callback_events, callback_handler, handler, on,
+};
+use callbacks_tests::Log;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Level, Metadata, Subscriber};
+
+/// Messages, as they are logged.
+struct Messages(Log);
+
+impl Subscriber for Messages {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        *metadata.level() <= Level::WARN
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &tracing::Event<'_>) {
+        struct Line(String);
+
+        impl Visit for Line {
+            fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+                write!(self.0, "{}={value:?}", field.name()).unwrap();
+            }
+        }
+
+        let mut line = Line(format!("{} ", event.metadata().level()));
+        event.record(&mut line);
+        self.0.add(line.0);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// What is logged meanwhile, on this thread.
+fn logged(run: impl FnOnce()) -> Vec<String> {
+    let log = Log::new();
+    tracing::subscriber::with_default(Messages(log.clone()), run);
+    log.lines()
+}
+
+#[callback_events]
+mod shop {
+    pub(crate) struct Sold<'a> {
+        pub item: &'a str,
+    }
+
+    pub(crate) struct Closed {}
+}
+
+struct Tools;
+
+#[callback_handler]
+impl Tools {
+    fn on_tool_start(&self) {}
+
+    async fn on_tool_end(&self) {}
+}
+
+struct Till;
+
+#[callback_handler(events = crate::shop)]
+impl Till {
+    fn on_sold(&self) {}
+}
+
+struct Approver;
+
+#[callback_handler]
+impl Approver {
+    fn on_tool_request(&self) -> ToolDecision {
+        Decision::Continue
+    }
+}
+
+struct Text;
+
+#[callback_handler]
+impl Text {
+    fn on_llm_start(&self) {}
+}
+
+/// By hand: it wants to hear of nothing.
+struct Nothing;
+
+impl Deliver<Events> for Nothing {
+    fn interests(&self) -> Interests {
+        Interests::NONE
+    }
+
+    fn async_interests(&self) -> Interests {
+        Interests::NONE
+    }
+
+    fn deliver(&self, _: &Run<'_>, _: &AnyEvent<'_>) -> Outcome {
+        Ok(())
+    }
+
+    fn deliver_async<'a, 'e: 'a>(
+        &'a self,
+        _: &'a Run<'e>,
+        _: &'a AnyEvent<'e>,
+    ) -> BoxFuture<'a, Outcome> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Handler<Events> for Nothing {
+    type Delivery = Self;
+
+    fn register(self) -> Registered<Events, Self> {
+        Registered::new(Arc::new(self))
+    }
+}
+
+#[test]
+fn who_is_left_with_nothing_is_told() {
+    let callbacks = Callbacks::new();
+    let says = |name: &str| {
+        format!(
+            "WARN message=the callback handler `{name}` hears nothing: `only` and `except` leave \
+             none of the events it has methods for"
+        )
+    };
+    let warned = logged(|| {
+        let _ = callbacks.with(handler(Tools).only(Interests::LLM).named("tools"));
+    });
+    assert_eq!(warned, [says("tools")]);
+    let warned = logged(|| {
+        let _ = callbacks.with_local(handler(Tools).except(Interests::TOOL));
+        let _ = callbacks.with(handler(Till).only(Interests::of(&[shop::Closed::INDEX])));
+        let closure = on(|_: &LlmEnd<'_>| ());
+        let _ = callbacks.with(handler(closure).except(Interests::LLM).named("closure"));
+        // A text model's method is called for chat models only where it is left.
+        let chat = Interests::of(&[ChatModelStart::INDEX]);
+        let _ = callbacks.with(handler(Arc::new(Text)).only(chat));
+        let every = Interests::ALL;
+        let _ = callbacks.with(handler(Recorder::new()).except(every).named("recorder"));
+    });
+    let module = module_path!();
+    let names = ["Tools", "Till"].map(|name| format!("{module}::{name}"));
+    let text = format!("{module}::Text");
+    let names = [&*names[0], &*names[1], "closure", &*text, "recorder"];
+    assert_eq!(warned, names.map(says));
+}
+
+#[test]
+fn who_hears_something_is_not_bothered() {
+    let callbacks = Callbacks::new();
+    let warned = logged(|| {
+        let _ = callbacks
+            .with(Tools)
+            .with(Nothing)
+            .with(handler(Nothing).inline());
+        let end = Interests::of(&[ToolEnd::INDEX]);
+        let _ = callbacks.with(handler(Tools).only(end));
+        let _ = callbacks.with(handler(Tools).except(end));
+        // There is nothing to leave out.
+        let _ = callbacks.with(handler(Nothing).only(Interests::LLM));
+        // It is asked, whatever is left of the rest.
+        let _ = callbacks.with(handler(Approver).only(Interests::NONE));
+        let start = Interests::of(&[LlmStart::INDEX]);
+        let _ = callbacks.with(handler(Text).only(start));
+        let _ = callbacks.with(Usage::new());
+    });
+    assert_eq!(warned, [""; 0]);
+}
+
+#[test]
+fn what_is_heard_is_shown() {
+    let callbacks = Callbacks::new()
+        .with(handler(Tools).named("tools"))
+        .with(handler(Text).named("text"))
+        .with(handler(Tools).only(Interests::LLM).named("nothing"))
+        .with(handler(Till).named("till"));
+    let shown = format!("{callbacks:?}");
+    let heard = r#"handlers: [{"tools": ["on_tool_start", "on_tool_end"], "text": ["on_llm_start", "on_chat_model_start"], "nothing": []}, {"till": ["on_sold"]}]"#;
+    assert!(shown.contains(heard), "{shown}");
+}
