@@ -171,7 +171,7 @@ impl<R, A> Decision<R, A> {
     }
 }
 
-impl Reply<ToolRequest> for ToolDecision {
+impl Reply<ToolRequest> for Decision<String, Value> {
     fn go_on() -> Self {
         Self::Continue
     }
@@ -190,7 +190,7 @@ impl Reply<ToolRequest> for ToolDecision {
     }
 }
 
-impl Reply<LlmRequest> for LlmDecision {
+impl Reply<LlmRequest> for Decision<Vec<Message>, LlmResult> {
     fn go_on() -> Self {
         Self::Continue
     }

@@ -17,7 +17,7 @@ use rig_agent::agent::MultiTurnStreamItem;
 use rig_agent::tool::{DynamicTool, ToolOutput};
 use rig_core::message::ToolName;
 use rig_core::providers::openai::OpenAIConfig;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const MODEL: &str = "gpt-4o-mini";
 
