@@ -238,13 +238,16 @@ async fn the_arguments_are_those_of_the_rewritten_input() {
 #[tokio::test]
 async fn what_the_framework_did_not_ask_for_is_a_stop() {
     for (answer, what) in [
-        (louder as Answer<ToolDecision>, "another input"),
-        (four, "answered"),
+        (louder as Answer<ToolDecision>, "decided on another input"),
+        (four, "answered for the run"),
     ] {
+        let reason = format!(
+            "a handler {what} in `on_tool_request`, but this run was started without `.ask()`"
+        );
         let (callbacks, log) = recorder();
         let callbacks = callbacks.with(Tools(Log::new(), "clerk", answer));
-        let reason = reason_of(callbacks.tool_start(&TOOL, "hi").await);
-        assert!(reason.contains(what), "{reason}");
+        let stopped = callbacks.tool_start(&TOOL, "hi").await;
+        assert_eq!(reason_of(stopped), reason);
         let lines = log.lines();
         assert_eq!(lines.len(), 2, "{lines:?}");
         assert!(
@@ -252,6 +255,11 @@ async fn what_the_framework_did_not_ask_for_is_a_stop() {
             "{lines:?}"
         );
     }
+    let other: Answer<ModelDecision> = |_| Ok(Decision::Rewrite(Vec::new()));
+    let callbacks = Callbacks::new().with(Models(Log::new(), "clerk", other));
+    let stopped = callbacks.llm_start(&MODEL, || vec!["hi".to_owned()]).await;
+    let reason = "a handler decided on another input in `on_llm_request`, but this run was started without `.ask()`";
+    assert_eq!(reason_of(stopped), reason);
     // To decide on what was given is to decide nothing.
     let (callbacks, _) = recorder();
     let same: Answer<ToolDecision> = |input| Ok(Decision::Rewrite(input.to_owned()));

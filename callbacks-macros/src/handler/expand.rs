@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Ident, Path, ReturnType, Token};
 
-use super::check::{Checked, Source};
+use super::check::{Checked, Param, Source};
 use super::lifetimes::{elided, generics};
 use super::table::{Input, Kind};
 use crate::names::is_odd_field;
@@ -360,20 +360,25 @@ fn bindings(checked: &Checked<'_>, locals: &Locals) -> TokenStream {
                 Source::Event => quote!(#event),
                 Source::Run => quote!(#run),
             };
-            // To clippy, what a macro made is not what the user wrote.
-            let mut again = name.clone();
-            again.set_span(name.span().resolved_at(Span::call_site()));
+            let argument = argument(param);
             quote! {
                 let #name = #source;
-                let #again: #ty = #name;
+                let #argument: #ty = #name;
             }
         })
         .collect()
 }
 
+/// What is given to the user's method, located at its parameter. To clippy, it is not what the user wrote.
+fn argument(param: &Param<'_>) -> Ident {
+    let mut name = param.name.clone();
+    name.set_span(name.span().resolved_at(Span::call_site()));
+    name
+}
+
 fn call(checked: &Checked<'_>, locals: &Locals) -> TokenStream {
     let (name, this) = (&checked.method.sig.ident, &locals.this);
-    let args = checked.params.iter().map(|param| param.name);
+    let args = checked.params.iter().map(argument);
     quote!(Self::#name(#this, #(#args),*))
 }
 

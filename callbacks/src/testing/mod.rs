@@ -47,8 +47,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! All of it works with event sets of one's own, too (`Recorder::of::<shop::Events>()`), and uses nothing of this crate that others
-//! could not.
+//! All of it works with event sets of one's own, too (`Recorder::of::<shop::Events>()`), and uses nothing
+//! of this crate that others could not.
 
 mod balance;
 mod difference;
