@@ -1,7 +1,6 @@
 //! What a guard holds, whatever its flavour. However it goes, its run closes exactly once.
 
 use std::any::TypeId;
-use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
@@ -11,6 +10,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::closing::{close, close_unwaited};
+use super::draft::Draft;
 use super::kinds::{Kind, Output};
 use super::tree::Node;
 use crate::argument::Payload;
@@ -19,8 +19,8 @@ use crate::events::owned::AnyEvent;
 use crate::events::{
     AgentAction, AgentFinish, CustomEvent, Events, LlmEnd, LlmError, LlmNewToken, Retry,
 };
-use crate::payload::{self, Chunk, ErrorKind, LlmResult, RetryState, RunError, RunKind};
-use crate::{BlockingCallbacks, Callbacks, DecisionEvent, EmitError, Event, Interests, RunId};
+use crate::payload::{self, Chunk, ErrorKind, LlmResult, RetryState, RunError};
+use crate::{BlockingCallbacks, Callbacks, DecisionEvent, EmitError, Event, Interests};
 
 /// A run that is open.
 pub(super) struct Core<K: Kind> {
@@ -43,17 +43,6 @@ enum Audience {
         draft: Draft,
         node: OnceLock<Arc<Node>>,
     },
-}
-
-/// What is said about a run where it is started.
-#[derive(Debug)]
-pub(super) struct Draft {
-    pub(super) origin: Callbacks,
-    pub(super) id: Option<RunId>,
-    pub(super) kind: RunKind,
-    pub(super) name: Cow<'static, str>,
-    /// Whether whoever starts it waits with a thread.
-    pub(super) blocking: bool,
 }
 
 impl<K: Kind> Core<K> {

@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::asked::{Begun, Ruling};
 use super::flavour::Flavour;
 use super::kinds::{Chain, Family, Kind, Llm, Retriever, Tool};
-use super::start::{Opener, Start};
+use super::opener::Opener;
+use super::start::Start;
 use crate::argument::Payload;
 use crate::events::{
     ChainStart, ChatModelStart, LlmEnd, LlmError, LlmRequest, LlmStart, RetrieverStart,

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use super::closing::{close, close_unwaited};
 use super::kinds::Family;
-use super::start::{Begins, deliver_start};
+use super::opener::{Begins, deliver_start};
 use super::tree::{Node, Tree};
 use crate::delivery::{Place, Prepared, Registry, Sequencer, Site, deliver, quietly};
 use crate::events::Events;
