@@ -1,11 +1,13 @@
 //! `#[callback_events]`: model, check, expand.
 
 mod check;
+mod event;
 mod expand;
 mod model;
 mod owned;
 mod private;
 mod table;
+mod traits;
 
 use proc_macro2::TokenStream;
 use quote::quote;

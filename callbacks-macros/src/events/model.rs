@@ -1,15 +1,16 @@
 //! What an event set is made of.
 
 use proc_macro2::TokenStream;
-use quote::format_ident;
+use quote::{ToTokens, format_ident, quote};
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{
-    AttrStyle, Attribute, Ident, Item, ItemMod, ItemStruct, Lifetime, Meta, Token, Type, Visibility,
+    AttrStyle, Attribute, Ident, Item, ItemMod, ItemStruct, Lifetime, Meta, Path, Token, Type,
+    Visibility,
 };
 
 use crate::arguments::{EventArgs, EventsArgs};
-use crate::names::handler_method;
+use crate::names::{handler_method, is_odd_type};
 use crate::types::{arguments, ungrouped};
 
 /// A module of events.
@@ -205,5 +206,91 @@ fn borrowed(ty: &Type) -> Option<&Type> {
             _ => Some(&reference.elem),
         },
         _ => None,
+    }
+}
+
+impl Set {
+    /// `<'a>`, if any event borrows.
+    pub(super) fn generics(&self, lifetime: &TokenStream) -> Option<TokenStream> {
+        let borrows = self.events.iter().any(|event| event.lifetime.is_some());
+        borrows.then(|| quote!(<#lifetime>))
+    }
+
+    /// What the user allowed of the events, for what is made of all of them. Only then: a lint that is
+    /// forbidden cannot be allowed.
+    pub(super) fn lints(&self) -> TokenStream {
+        let mut events = self.events.iter();
+        let odd = events.any(|event| is_odd_type(&event.name().to_string()));
+        let odd = odd.then(|| quote!(#[allow(non_camel_case_types)]));
+        let mut events = self.events.iter();
+        let hidden = events.any(|event| !matches!(event.item.vis, Visibility::Public(_)));
+        let hidden = hidden.then(|| quote!(#[allow(private_interfaces)]));
+        quote!(#odd #hidden)
+    }
+
+    /// What is made of all events uses those that are deprecated.
+    pub(super) fn deprecated(&self) -> Option<TokenStream> {
+        self.events.iter().find_map(Event::deprecated)
+    }
+
+    /// The decision events, with their indices.
+    pub(super) fn decisions(&self) -> impl Iterator<Item = (&Event, u32)> {
+        let numbered = self.events.iter().zip(0u32..);
+        numbered.filter(|(event, _)| event.reply.is_some())
+    }
+
+    pub(super) fn has_decisions(&self) -> bool {
+        self.decisions().next().is_some()
+    }
+}
+
+/// What happens for another variant than that which is asked for, if there is one.
+pub(super) fn other(is_there: bool, then: &TokenStream) -> Option<TokenStream> {
+    is_there.then(|| quote!(_ => #then,))
+}
+
+impl Event {
+    /// Where the event or a field is deprecated, or the user allowed it to hold what is. Only then: a lint
+    /// that is forbidden cannot be allowed.
+    pub(super) fn deprecated(&self) -> Option<TokenStream> {
+        let fields = self.item.fields.iter().flat_map(|field| &field.attrs);
+        let mut attrs = self.item.attrs.iter().chain(fields);
+        let is_deprecated = |attr: &Attribute| {
+            let path = attr.path();
+            path.is_ident("deprecated")
+                || (path.is_ident("allow") || path.is_ident("expect"))
+                    && attr.to_token_stream().to_string().contains("deprecated")
+        };
+        attrs
+            .any(is_deprecated)
+            .then(|| quote!(#[allow(deprecated)]))
+    }
+
+    /// Its name, in docs.
+    pub(super) fn shown(&self) -> Ident {
+        self.name().unraw()
+    }
+
+    /// `Sold<'_>`, or `Tick` if it borrows nothing.
+    pub(super) fn ty(&self, lifetime: &TokenStream) -> TokenStream {
+        let name = self.name();
+        let generics = self.lifetime.as_ref().map(|_| quote!(<#lifetime>));
+        quote!(#name #generics)
+    }
+
+    /// `Verdict`, or `()` if it is no decision event.
+    pub(super) fn reply(&self) -> TokenStream {
+        self.reply
+            .as_ref()
+            .map_or_else(|| quote!(()), |reply| quote!(#reply))
+    }
+
+    /// What a handler answers that does nothing.
+    pub(super) fn go_on(&self, krate: &Path) -> TokenStream {
+        if self.reply.is_none() {
+            return quote!(());
+        }
+        let ty = self.ty(&quote!('_));
+        quote!(#krate::__private::go_on::<#ty>())
     }
 }

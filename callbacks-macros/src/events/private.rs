@@ -4,8 +4,7 @@
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::expand::other;
-use super::model::{Event, Set};
+use super::model::{Event, Set, other};
 use super::table::table;
 
 pub(super) fn private(set: &Set, place: &str) -> TokenStream {
