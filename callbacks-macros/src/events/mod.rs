@@ -3,6 +3,7 @@
 mod check;
 mod event;
 mod expand;
+mod fields;
 mod model;
 mod owned;
 mod private;

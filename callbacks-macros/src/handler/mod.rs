@@ -3,6 +3,7 @@
 
 mod check;
 mod expand;
+mod glue;
 mod lifetimes;
 mod signatures;
 mod table;
