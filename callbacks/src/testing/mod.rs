@@ -56,6 +56,7 @@ mod events;
 mod faulty;
 mod order;
 mod problems;
+mod recorded;
 mod recorder;
 mod stall;
 
@@ -65,7 +66,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub use crate::__assert_events as assert_events;
 pub use faulty::Faulty;
 pub use problems::Problems;
-pub use recorder::{Recorded, Recorder};
+pub use recorded::Recorded;
+pub use recorder::Recorder;
 pub use stall::Stall;
 
 /// What [`assert_events!`] expands to.
