@@ -17,6 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
 COPY = TARGET / "mutations"
+SOURCES = ROOT / "callbacks" / "src"
 # One that hangs is found, too.
 SECONDS = 240
 
@@ -69,8 +70,8 @@ MUTATIONS = [
      "delivery/asking.rs", "let view = now.as_ref().map_or(given, E::Set::view);",
      "let view = given;"),
     ("an answer that is not honoured is a stop",
-     "runs/asked.rs", 'Err(stop(self.core, reason.to_owned()).await)',
-     "{ let _ = reason; Ok(self.core) }"),
+     "runs/asked.rs", 'Ruling::Rewritten => not_honoured::<K>("decided on another input"),',
+     "Ruling::Rewritten => return Ok(self.core),"),
     ("what is emitted in a run is told",
      "delivery/emission.rs", "Perhaps::new(heard.map(", "Perhaps::new(heard.filter(|_| false).map("),
     ("what is open refuses nothing",
@@ -146,6 +147,10 @@ def broken_in_models():
 
 def main():
     chosen = [int(number) for number in sys.argv[1:]] or range(1, len(MUTATIONS) + 1)
+    for number, (_, path, written, _) in enumerate(MUTATIONS, 1):
+        times = (SOURCES / path).read_text().count(written)
+        if times != 1:
+            sys.exit(f"{number}. {path} has {written!r} {times} times")
     copied()
     try:
         missed = [number for number in chosen if not is_found(number)]
@@ -161,8 +166,6 @@ def is_found(number):
     rule, path, written, instead = MUTATIONS[number - 1]
     path = COPY / "callbacks" / "src" / path
     source = path.read_text()
-    if source.count(written) != 1:
-        sys.exit(f"{number}. {path.name} has {written!r} {source.count(written)} times")
     path.write_text(source.replace(written, instead))
     # What the rules do not speak of shows in the long run, or where nothing is left to chance.
     found = broken_in("schedules") or broken_in("soak") or broken_in_models()
