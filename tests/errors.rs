@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use callbacks::events::{ChatModelStart, LlmEnd, LlmNewToken, LlmStart, ToolStart};
+use callbacks::events::LlmStart;
 use callbacks::{
     BoxError, Callbacks, Chunk, Decision, EmitError, ErrorKind, Event, Interests, LlmResult,
-    LlmRun, Message, RunError, Serialized, callback_handler, handler,
+    LlmRun, RunError, Serialized, callback_handler, handler,
 };
 use callbacks_tests::{Log, Order, Recorder, start};
 use futures_util::{StreamExt, poll, stream};
@@ -787,56 +787,4 @@ async fn what_a_child_raises_does_not_keep_its_parent_open() {
     }
     end.await.unwrap();
     assert_eq!(log.lines(), ["tool error", "chain end"]);
-}
-
-// What a handler is called for.
-
-/// The fallback of chat models follows what is left of the handler.
-#[tokio::test]
-async fn a_narrowed_handler_hears_of_chat_models_as_far_as_it_may() {
-    struct Starts(Log);
-
-    #[callback_handler]
-    impl Starts {
-        fn on_llm_start(&self, prompts: &[String]) -> Result<(), String> {
-            self.0.add(prompts.join(" "));
-            Err("no".to_owned())
-        }
-    }
-
-    let log = Log::new();
-    let starts = || handler(Starts(log.clone())).raise_errors();
-    let text = Interests::of(&[LlmStart::INDEX]);
-    let chat = Interests::of(&[ChatModelStart::INDEX]);
-    for (handler, called) in [
-        (starts().only(text), true),
-        (starts().except(text), false),
-        (starts().except(chat), false),
-        (starts().only(Interests::LLM), true),
-    ] {
-        let callbacks = Callbacks::new().with(handler);
-        let run = callbacks.chat_model_start(&MODEL, vec![Message::human("hi")]);
-        let run = run.await.map(drop);
-        if called {
-            assert_eq!(raised(run).1, "on_llm_start");
-            assert_eq!(log.take(), ["Human: hi"]);
-        } else {
-            run.unwrap();
-            assert!(log.take().is_empty());
-        }
-    }
-}
-
-#[test]
-fn only_and_except_narrow_what_a_handler_is_called_for() {
-    let all = Callbacks::new().with(Recorder::default());
-    assert!(all.wants::<LlmEnd<'_>>() && all.wants::<ToolStart<'_>>());
-    let only = handler(Recorder::default()).only(Interests::LLM | Interests::CHAIN);
-    let only = Callbacks::new().with(only);
-    assert!(only.wants::<LlmEnd<'_>>() && !only.wants::<ToolStart<'_>>());
-    let except = handler(Recorder::default()).except(Interests::TOOL);
-    let except = Callbacks::new().with(handler(except).only(Interests::LLM | Interests::TOOL));
-    assert!(except.wants::<LlmNewToken<'_>>() && !except.wants::<ToolStart<'_>>());
-    let none = handler(Recorder::default()).only(Interests::NONE);
-    assert!(!Callbacks::new().with(none).wants::<LlmEnd<'_>>());
 }

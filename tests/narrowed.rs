@@ -1,19 +1,24 @@
-//! Handlers that are called for less than they have methods for: whoever is left with nothing is told so.
+//! Handlers that are called for less than they have methods for, and whoever is left with nothing is told so.
 
 use std::fmt::{Debug, Write};
 use std::sync::Arc;
 
-use callbacks::events::{AnyEvent, ChatModelStart, Events, LlmEnd, LlmStart, ToolEnd};
+use callbacks::events::{
+    AnyEvent, ChatModelStart, Events, LlmEnd, LlmNewToken, LlmStart, ToolEnd, ToolStart,
+};
 use callbacks::handlers::Usage;
 use callbacks::testing::Recorder;
 use callbacks::{
-    BoxFuture, Callbacks, Decision, Deliver, Event, Handler, Interests, Outcome, Registered, Run,
-    ToolDecision, callback_events, callback_handler, handler, on,
+    BoxFuture, Callbacks, Decision, Deliver, EmitError, Event, Handler, Interests, Message,
+    Outcome, Registered, Run, Serialized, ToolDecision, callback_events, callback_handler, handler,
+    on,
 };
 use callbacks_tests::Log;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Level, Metadata, Subscriber};
+
+static MODEL: Serialized = Serialized::new("Model");
 
 /// Messages, as they are logged.
 struct Messages(Log);
@@ -194,4 +199,57 @@ fn what_is_heard_is_shown() {
     let shown = format!("{callbacks:?}");
     let heard = r#"handlers: [{"tools": ["on_tool_start", "on_tool_end"], "text": ["on_llm_start", "on_chat_model_start"], "nothing": []}, {"till": ["on_sold"]}]"#;
     assert!(shown.contains(heard), "{shown}");
+}
+
+/// The fallback of chat models follows what is left of the handler.
+#[tokio::test]
+async fn a_narrowed_handler_hears_of_chat_models_as_far_as_it_may() {
+    struct Starts(Log);
+
+    #[callback_handler]
+    impl Starts {
+        fn on_llm_start(&self, prompts: &[String]) -> Result<(), String> {
+            self.0.add(prompts.join(" "));
+            Err("no".to_owned())
+        }
+    }
+
+    let log = Log::new();
+    let starts = || handler(Starts(log.clone())).raise_errors();
+    let text = Interests::of(&[LlmStart::INDEX]);
+    let chat = Interests::of(&[ChatModelStart::INDEX]);
+    for (handler, called) in [
+        (starts().only(text), true),
+        (starts().except(text), false),
+        (starts().except(chat), false),
+        (starts().only(Interests::LLM), true),
+    ] {
+        let callbacks = Callbacks::new().with(handler);
+        let run = callbacks.chat_model_start(&MODEL, vec![Message::human("hi")]);
+        let run = run.await.map(drop);
+        if called {
+            let Err(EmitError::Raised { event, .. }) = run else {
+                panic!("{run:?}");
+            };
+            assert_eq!(event, "on_llm_start");
+            assert_eq!(log.take(), ["Human: hi"]);
+        } else {
+            run.unwrap();
+            assert!(log.take().is_empty());
+        }
+    }
+}
+
+#[test]
+fn only_and_except_narrow_what_a_handler_is_called_for() {
+    let all = Callbacks::new().with(Recorder::new());
+    assert!(all.wants::<LlmEnd<'_>>() && all.wants::<ToolStart<'_>>());
+    let only = handler(Recorder::new()).only(Interests::LLM | Interests::CHAIN);
+    let only = Callbacks::new().with(only);
+    assert!(only.wants::<LlmEnd<'_>>() && !only.wants::<ToolStart<'_>>());
+    let except = handler(Recorder::new()).except(Interests::TOOL);
+    let except = Callbacks::new().with(handler(except).only(Interests::LLM | Interests::TOOL));
+    assert!(except.wants::<LlmNewToken<'_>>() && !except.wants::<ToolStart<'_>>());
+    let none = handler(Recorder::new()).only(Interests::NONE);
+    assert!(!Callbacks::new().with(none).wants::<LlmEnd<'_>>());
 }
