@@ -28,11 +28,7 @@ impl HandlerArgs {
         let usage = "events = path::to::set";
         parse(args, &["events"], usage, |name, input| {
             let path = path(name, input, usage)?;
-            if path
-                .segments
-                .last()
-                .is_some_and(|last| last.ident == "Events")
-            {
+            if module_of(&path).is_some() {
                 let message = "`events` is the module of the set, without `::Events`";
                 return Err(syn::Error::new_spanned(path, message));
             }
@@ -76,22 +72,22 @@ impl Parse for Guess {
             return Ok(Self { events: None });
         }
         input.parse::<Token![=]>()?;
-        let mut events = input.call(Path::parse_mod_style)?;
+        let events = input.call(Path::parse_mod_style)?;
         if closest(&name.to_string(), ["events"]).is_none() {
             return Err(syn::Error::new(name.span(), "another argument"));
         }
-        if events
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "Events")
-        {
-            events.segments.pop();
-            events.segments.pop_punct();
-        }
         Ok(Self {
-            events: Some(events),
+            events: module_of(&events).or(Some(events)),
         })
     }
+}
+
+/// The `shop` of `shop::Events`, which is the type of the set and not its module.
+fn module_of(path: &Path) -> Option<Path> {
+    let mut module = path.clone();
+    let last = module.segments.pop()?;
+    module.segments.pop_punct();
+    (last.ident == "Events").then_some(module)
 }
 
 impl EventsArgs {
@@ -103,7 +99,11 @@ impl EventsArgs {
             "crate = path::to::callbacks`, `serde` and `adapt = path::to::function",
             |name, input| {
                 if name == "crate" {
-                    krate = Some(path(name, input, "crate = path::to::callbacks")?);
+                    krate = Some(from_anywhere(path(
+                        name,
+                        input,
+                        "crate = path::to::callbacks",
+                    )?)?);
                 } else if name == "adapt" {
                     adapt = Some(path(name, input, "adapt = path::to::function")?);
                 } else {
@@ -117,6 +117,17 @@ impl EventsArgs {
             serde,
             adapt,
         })
+    }
+}
+
+/// What is used in several modules.
+fn from_anywhere(path: Path) -> syn::Result<Path> {
+    match path.segments.first() {
+        Some(first) if first.ident == "self" || first.ident == "super" => {
+            let message = "`crate` is used inside the module and further down: write a path that holds everywhere, as `crate::..` or `::..`";
+            Err(syn::Error::new_spanned(path, message))
+        }
+        _ => Ok(path),
     }
 }
 

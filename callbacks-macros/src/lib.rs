@@ -2,10 +2,12 @@
 //! them. Nothing here is meant to be named from anywhere else.
 
 mod arguments;
-mod conditions;
+mod attributes;
+
 mod diagnostics;
 mod events;
 mod handler;
+mod lints;
 mod names;
 mod spans;
 mod types;

@@ -18,16 +18,6 @@ pub(crate) fn handler_method(event: &str) -> String {
     name
 }
 
-/// Whether rustc would have a field or a parameter called otherwise.
-pub(crate) fn is_odd_field(name: &str) -> bool {
-    name.chars().any(char::is_uppercase)
-}
-
-/// Whether rustc would have a type called otherwise.
-pub(crate) fn is_odd_type(name: &str) -> bool {
-    name.contains('_') || name.starts_with(char::is_lowercase)
-}
-
 /// The candidate that `name` most likely means: the one it is a misspelling of, otherwise the only
 /// one that has all its words, as `on_llm_new_token` has those of `on_token`.
 pub(crate) fn closest<'a>(

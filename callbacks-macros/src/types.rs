@@ -1,6 +1,8 @@
 //! What can be told of a type by how it is written.
 
-use syn::{GenericArgument, PathArguments, Type};
+use quote::ToTokens;
+use syn::visit_mut::{self, VisitMut};
+use syn::{GenericArgument, PathArguments, Type, TypePath};
 
 /// The type as it was written: a `macro_rules!` wraps what it passes on.
 pub(crate) fn ungrouped(ty: &Type) -> &Type {
@@ -25,4 +27,40 @@ pub(crate) fn arguments<'a>(ty: &'a Type, name: &str) -> Option<Vec<&'a Type>> {
         _ => None,
     });
     (last.ident == name).then(|| types.collect())
+}
+
+/// As a person writes it: where two tokens meet, what is printed of them has a space.
+pub(crate) fn text(tokens: &impl ToTokens) -> String {
+    let spaced = tokens.to_token_stream().to_string();
+    let tight = [
+        ("::", " ::"),
+        ("::", ":: "),
+        ("<", " <"),
+        ("<", "< "),
+        (">", " >"),
+        (",", " ,"),
+        ("&", "& "),
+    ];
+    let tight = tight.into_iter();
+    tight.fold(spaced, |text, (tight, spaced)| text.replace(spaced, tight))
+}
+
+/// A type as a user writes it who has all its names imported.
+pub(crate) fn imported(ty: &Type) -> String {
+    struct LastNames;
+
+    impl VisitMut for LastNames {
+        fn visit_type_path_mut(&mut self, ty: &mut TypePath) {
+            if ty.qself.is_none()
+                && let Some(last) = ty.path.segments.pop()
+            {
+                ty.path = last.into();
+            }
+            visit_mut::visit_type_path_mut(self, ty);
+        }
+    }
+
+    let mut ty = ty.clone();
+    LastNames.visit_type_mut(&mut ty);
+    text(&ty)
 }

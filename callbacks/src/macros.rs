@@ -44,6 +44,9 @@
 /// | `run: &Run<'_>` | the [run](crate::Run) that the event belongs to |
 /// | `event: &LlmEnd<'_>` | the whole event |
 ///
+/// What the event borrows is lent to the method; its lifetimes may have names. It has no type parameters, and no
+/// bounds but those of the impl block.
+///
 /// A method returns nothing, or `Result<(), E>` where `E` is an error. An error, like a panic, is
 /// logged through `tracing`; the run goes on, unless the handler was registered with
 /// [`raise_errors`](crate::Configured::raise_errors).
@@ -143,7 +146,9 @@
 /// | a handler method takes `&self` | write `&self`, or `&mut self` in a plain method |
 /// | an async handler method may be called again before it is done | write `&self`, and keep what changes in an atomic or a `Mutex` |
 /// | a handler with a method that takes `&mut self` has no async methods | write `&self` everywhere, or leave `async` out |
+/// | a handler method takes `&self`: write it so, without a type | `&self` instead of `self: &Self` |
 /// | a handler method cannot be generic | write the type of the event field |
+/// | a handler method is called for every value of its handler | put the bound on the impl block |
 /// | a handler method cannot be `const`, `unsafe`, `extern` | leave it out |
 /// | `..` is asked for a decision, but returns nothing | return the reply that the message names |
 /// | a handler method cannot return `impl Trait` | write the type; for a future, `async fn` |
@@ -200,7 +205,8 @@ pub use callbacks_macros::callback_handler;
 ///
 /// Every struct of the module is an event, at most 64 of them. Its fields are `&'a T` where `T:
 /// ToOwned`, `Option<&'a T>`, or small `Copy` values; what cannot be cloned goes in as `&'a
-/// Arc<T>`. Events are `Clone`, `Copy` and `Debug`, so their fields are.
+/// Arc<T>`. Events are `Clone`, `Copy` and `Debug`, so their fields are. A field that handlers outside of the
+/// module take is `pub`, as are those of any struct.
 ///
 /// # Decision events
 ///
@@ -216,14 +222,14 @@ pub use callbacks_macros::callback_handler;
 /// | `ByHand(T)` | registers a type that implements both traits without the attribute |
 /// | `Events` | the set as a type, for `.with::<shop::Events, _>(..)` |
 /// | `AnyEvent<'a>`, `owned::AnyEvent` | any event of the set, borrowed and owned |
-/// | `owned::Sold`, .. | each event as a value that owns its fields |
+/// | `owned::Sold`, .. | each event as a value that owns its fields, and can be written out; as visible as the event and each of its fields. Attributes, such as `#[non_exhaustive]`, are not taken over |
 /// | `AnyReply` | any answer to a decision event, if there is one in the set |
 ///
 /// # Arguments
 ///
 /// | argument | means |
 /// |---|---|
-/// | `crate = path` | where this crate is, if not at `::callbacks`; best as an absolute path, for it is used inside the module |
+/// | `crate = path` | where this crate is, if not at `::callbacks`: by a path that holds in every module, such as `crate::..` or, in a `macro_rules!`, `$crate::..` |
 /// | `serde` | the owned events implement serde's `Serialize` and `Deserialize` |
 /// | `adapt = function` | (by a path that holds inside the module) put around every handler of the set when it is registered: takes and returns `Arc<dyn Deliver<Events> + Send + Sync>` |
 ///
@@ -242,7 +248,7 @@ pub use callbacks_macros::callback_handler;
 /// }
 ///
 /// pub mod owned {
-///     /// Something was sold.
+///     /// The owned twin of [`Sold`](super::Sold).
 ///     pub struct Sold {
 ///         pub item: String,
 ///         pub count: u32,
@@ -290,6 +296,7 @@ pub use callbacks_macros::callback_handler;
 /// | an event, or a field of one, cannot be configured out | put the event into a set of its own with `#[cfg]` on the module; make the field an `Option` |
 /// | `..` is a name of the event set itself | choose another |
 /// | a reply outlives the event that it answers | use a type that owns what it holds |
+/// | `crate` is used inside the module and further down | write the path from the root: `crate::..` or `::..` |
 /// | `#[event]` says nothing here, or is there already | write `#[event(reply = Type)]` once, or leave it out |
 /// | an event set has at least one event, at most 64 | make two sets of it: a type can be a handler of both |
 /// | `#[callback_events]` goes on a module of structs, and needs its body | write `mod name { .. }` here |

@@ -10,14 +10,16 @@
 
 #[path = "../../callbacks-macros/src/arguments.rs"]
 mod arguments;
-#[path = "../../callbacks-macros/src/conditions.rs"]
-mod conditions;
+#[path = "../../callbacks-macros/src/attributes.rs"]
+mod attributes;
 #[path = "../../callbacks-macros/src/diagnostics.rs"]
 mod diagnostics;
 #[path = "../../callbacks-macros/src/events/mod.rs"]
 mod events;
 #[path = "../../callbacks-macros/src/handler/mod.rs"]
 mod handler;
+#[path = "../../callbacks-macros/src/lints.rs"]
+mod lints;
 #[path = "../../callbacks-macros/src/names.rs"]
 mod names;
 #[path = "../../callbacks-macros/src/spans.rs"]

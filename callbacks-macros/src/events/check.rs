@@ -8,7 +8,7 @@ use syn::{Fields, Ident, Item, Path, Token, Type, Visibility};
 
 use super::fields::{Lifetimes, Rules, check_held};
 use super::model::{Event, Set};
-use crate::conditions::is_condition;
+use crate::attributes::is_condition;
 use crate::diagnostics::Diagnostics;
 
 /// The interests of a handler are one bit each.
@@ -46,7 +46,7 @@ pub(crate) fn check(set: &mut Set, errors: &Diagnostics) {
             format!("an event set holds at most {MAX_EVENTS} events"),
         );
     }
-    check_items(set, errors);
+    drop_taken_items(set, errors);
     let excess = set.events.split_off(set.events.len().min(MAX_EVENTS));
     let rules = Rules {
         events: set.events.iter().map(Event::name).cloned().collect(),
@@ -194,7 +194,7 @@ fn check_method(event: &Event, before: &[Event], errors: &Diagnostics) {
 }
 
 /// What else is in the module may not have a name of the set either.
-fn check_items(set: &mut Set, errors: &Diagnostics) {
+fn drop_taken_items(set: &mut Set, errors: &Diagnostics) {
     set.items.retain(|item| {
         let name = match item {
             Item::Enum(item) => &item.ident,

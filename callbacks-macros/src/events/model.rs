@@ -10,7 +10,8 @@ use syn::{
 };
 
 use crate::arguments::{EventArgs, EventsArgs};
-use crate::names::{handler_method, is_odd_type};
+use crate::lints;
+use crate::names::handler_method;
 use crate::types::{arguments, ungrouped};
 
 /// A module of events.
@@ -43,6 +44,7 @@ pub(crate) struct Event {
 
 pub(crate) struct Field {
     pub(crate) attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
     pub(crate) name: Ident,
     pub(crate) holds: Holds,
 }
@@ -135,6 +137,7 @@ impl Event {
             .filter_map(|field| {
                 Some(Field {
                     attrs: field.attrs.clone(),
+                    vis: field.vis.clone(),
                     name: field.ident.clone()?,
                     holds: Holds::new(&field.ty),
                 })
@@ -216,15 +219,12 @@ impl Set {
         borrows.then(|| quote!(<#lifetime>))
     }
 
-    /// What the user allowed of the events, for what is made of all of them. Only then: a lint that is
-    /// forbidden cannot be allowed.
+    /// For what is made of all events.
     pub(super) fn lints(&self) -> TokenStream {
-        let mut events = self.events.iter();
-        let odd = events.any(|event| is_odd_type(&event.name().to_string()));
-        let odd = odd.then(|| quote!(#[allow(non_camel_case_types)]));
+        let odd = lints::odd_types(self.events.iter().map(Event::name));
         let mut events = self.events.iter();
         let hidden = events.any(|event| !matches!(event.item.vis, Visibility::Public(_)));
-        let hidden = hidden.then(|| quote!(#[allow(private_interfaces)]));
+        let hidden = lints::hidden(hidden);
         quote!(#odd #hidden)
     }
 
@@ -250,8 +250,7 @@ pub(super) fn other(is_there: bool, then: &TokenStream) -> Option<TokenStream> {
 }
 
 impl Event {
-    /// Where the event or a field is deprecated, or the user allowed it to hold what is. Only then: a lint
-    /// that is forbidden cannot be allowed.
+    /// Where the event or a field is deprecated, or the user allowed it to hold what is.
     pub(super) fn deprecated(&self) -> Option<TokenStream> {
         let fields = self.item.fields.iter().flat_map(|field| &field.attrs);
         let mut attrs = self.item.attrs.iter().chain(fields);
@@ -261,9 +260,7 @@ impl Event {
                 || (path.is_ident("allow") || path.is_ident("expect"))
                     && attr.to_token_stream().to_string().contains("deprecated")
         };
-        attrs
-            .any(is_deprecated)
-            .then(|| quote!(#[allow(deprecated)]))
+        lints::deprecated(attrs.any(is_deprecated))
     }
 
     /// Its name, in docs.

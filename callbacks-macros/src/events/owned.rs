@@ -4,45 +4,46 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Ident, Path, PathSegment, Token, Type};
+use syn::{Ident, Path, PathSegment, Token, Type, Visibility, parse_quote};
 
 use super::model::{Event, Holds, Set};
-use crate::names::{is_odd_field, is_odd_type};
+use crate::lints;
 
 pub(super) fn owned(set: &Set) -> TokenStream {
     let krate = &set.args.krate;
     let serde = set.args.serde.then(|| {
-        let path = quote!(#krate::__private::serde)
-            .to_string()
-            .replace(' ', "");
         quote! {
-            #[derive(#krate::__private::serde::Serialize, #krate::__private::serde::Deserialize)]
-            #[serde(crate = #path)]
+            #[derive(__serde::Serialize, __serde::Deserialize)]
+            #[serde(crate = "__serde")]
         }
     });
+    // By a name, for serde wants text, and `$crate` cannot be written in one.
+    let import = set
+        .args
+        .serde
+        .then(|| quote!(use #krate::__private::serde as __serde;));
     let names = set.events.iter().map(Event::name).collect::<Vec<_>>();
     let structs = set.events.iter().map(|event| {
         let name = event.name();
         let link = event.shown();
         let doc = format!(" The owned twin of [`{link}`](super::{link}).");
         let fields = event.fields.iter().map(|field| {
-            let (field, ty) = (&field.name, owned_type(&field.holds));
+            let (vis, ty) = (deeper(&field.vis), owned_type(&field.holds));
+            let field = &field.name;
             // The field's own docs may link to what is near the event.
             let shown = field.unraw();
             let doc = format!(" See [`{link}::{shown}`](super::{link}::{shown}).");
-            quote!(#[doc = #doc] pub #field: #ty)
+            quote!(#[doc = #doc] #vis #field: #ty)
         });
-        let mut names = event.fields.iter().map(|field| field.name.to_string());
-        let odd_field = names.any(|name| is_odd_field(&name));
-        let odd_field = odd_field.then(|| quote!(#[allow(non_snake_case)]));
-        let odd = is_odd_type(&name.to_string());
-        let odd = odd.then(|| quote!(#[allow(non_camel_case_types)]));
+        let vis = deeper(&event.item.vis);
+        let odd = lints::odd_types([name]);
+        let odd_fields = lints::odd_fields(event.fields.iter().map(|field| &field.name));
         quote! {
             #[doc = #doc]
-            #odd #odd_field
+            #odd #odd_fields
             #[derive(::core::clone::Clone, ::core::fmt::Debug)]
             #serde
-            pub struct #name { #(#fields),* }
+            #vis struct #name { #(#fields),* }
         }
     });
     let shown = set.events.iter().map(Event::shown);
@@ -53,6 +54,7 @@ pub(super) fn owned(set: &Set) -> TokenStream {
         pub mod owned {
             #[allow(unused_imports)]
             use super::*;
+            #import
 
             #(#structs)*
 
@@ -85,6 +87,23 @@ fn owned_type(holds: &Holds) -> TokenStream {
     match holds {
         Holds::Optional(_) => quote!(::core::option::Option<#owned>),
         Holds::Borrowed(_) | Holds::Copied(_) => owned,
+    }
+}
+
+/// The same visibility, as written one module further down: a twin is seen where its event is.
+fn deeper(vis: &Visibility) -> Visibility {
+    match vis {
+        Visibility::Inherited => parse_quote!(pub(super)),
+        Visibility::Restricted(to) => {
+            let mut to = to.clone();
+            Deeper.visit_path_mut(&mut to.path);
+            if to.path.segments.len() > 1 {
+                // `pub(in super::super)`, of `pub(super)`.
+                to.in_token = Some(Token![in](to.pub_token.span));
+            }
+            Visibility::Restricted(to)
+        }
+        Visibility::Public(_) => vis.clone(),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
-use syn::{Ident, Type, Visibility};
+use syn::{Ident, Visibility};
 
 use super::model::Set;
+use crate::types::imported;
 
 /// `__private::table!(..)`: passes what it is given on to the second stage of
 /// `#[callback_handler]`, together with the names of this set.
@@ -24,7 +25,7 @@ pub(super) fn table(set: &Set, place: &str) -> TokenStream {
         let fields = event.fields.iter().map(|field| &field.name);
         let lifetime = event.lifetime.as_ref().map(|_| quote!('_));
         let deprecated = event.attrs("deprecated");
-        let reply = event.reply.as_ref().map(shown);
+        let reply = event.reply.as_ref().map(imported);
         let reply = reply.map(|reply| quote!(-> #reply));
         quote!(#(#deprecated)* #method = #ty [#lifetime] { #(#fields),* } #reply)
     });
@@ -54,24 +55,6 @@ pub(super) fn table(set: &Set, place: &str) -> TokenStream {
         #[allow(unused_imports)]
         #reach use #mangled as table;
     }
-}
-
-/// A type as a user would write it who has it imported.
-fn shown(ty: &Type) -> String {
-    let mut ty = ty.clone();
-    if let Type::Path(path) = &mut ty {
-        path.path.leading_colon = None;
-        if let Some(last) = path.path.segments.pop() {
-            path.path.segments.clear();
-            path.path.segments.push(last);
-        }
-    }
-    let spaced = ty.to_token_stream().to_string();
-    spaced
-        .replace(" <", "<")
-        .replace("< ", "<")
-        .replace(" >", ">")
-        .replace(" ,", ",")
 }
 
 /// FNV-1a of the events and the place they stand at.

@@ -2,75 +2,19 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
-use syn::{Expr, ExprLit, Lit, LitStr, Meta, MetaNameValue};
+use syn::{Expr, ExprLit, Lit, LitStr, Meta, MetaNameValue, Path};
 
 use super::model::{Event, Set};
 
 pub(super) fn traits(set: &Set) -> TokenStream {
     let lints = set.lints();
     let krate = &set.args.krate;
-    let methods = set.events.iter().map(|event| {
-        let (doc, method, ty) = (method_doc(event), &event.method, event.ty(&quote!('_)));
-        let (reply, go_on) = (event.reply(), event.go_on(krate));
-        let deprecated = event.deprecated();
-        quote! {
-            #doc
-            #deprecated
-            fn #method(
-                &self,
-                event: &#ty,
-                run: &#krate::Run<'_>,
-            ) -> ::core::result::Result<#reply, #krate::BoxError> {
-                let _ = (event, run);
-                ::core::result::Result::Ok(#go_on)
-            }
-        }
-    });
-    let async_methods = set.events.iter().map(|event| {
-        let (doc, method) = (method_doc(event), &event.method);
-        let ty = event.ty(&quote!('fields));
-        let fields = event.lifetime.as_ref().map(|_| quote!('fields,));
-        let outlives = event.lifetime.as_ref().map(|_| quote!('fields: 'future,));
-        let (reply, go_on) = (event.reply(), event.go_on(krate));
-        let deprecated = event.deprecated();
-        quote! {
-            #doc
-            #deprecated
-            fn #method<'this, 'event, #fields 'run, 'info, 'future>(
-                &'this self,
-                event: &'event #ty,
-                run: &'run #krate::Run<'info>,
-            ) -> #krate::BoxFuture<'future, ::core::result::Result<#reply, #krate::BoxError>>
-            where
-                'this: 'future,
-                'event: 'future,
-                #outlives
-                'run: 'future,
-                'info: 'future,
-                Self: 'future,
-            {
-                let _ = (event, run);
-                ::std::boxed::Box::pin(::core::future::ready(::core::result::Result::Ok(#go_on)))
-            }
-        }
-    });
-    let exclusive_methods = set.events.iter().map(|event| {
-        let (doc, method, ty) = (method_doc(event), &event.method, event.ty(&quote!('_)));
-        let (reply, go_on) = (event.reply(), event.go_on(krate));
-        let deprecated = event.deprecated();
-        quote! {
-            #doc
-            #deprecated
-            fn #method(
-                &mut self,
-                event: &#ty,
-                run: &#krate::Run<'_>,
-            ) -> ::core::result::Result<#reply, #krate::BoxError> {
-                let _ = (event, run);
-                ::core::result::Result::Ok(#go_on)
-            }
-        }
-    });
+    let methods = set.events.iter();
+    let methods = methods.map(|event| plain_method(event, krate, &quote!(&self)));
+    let exclusive_methods = set.events.iter();
+    let exclusive_methods =
+        exclusive_methods.map(|event| plain_method(event, krate, &quote!(&mut self)));
+    let async_methods = set.events.iter().map(|event| async_method(event, krate));
     // Located at the module's name: there rustc points when it names one of these traits.
     let span = set.name.span().resolved_at(Span::call_site());
     quote_spanned! {span=>
@@ -105,6 +49,54 @@ pub(super) fn traits(set: &Set) -> TokenStream {
         #lints
         pub trait ExclusiveCallbackHandler {
             #(#exclusive_methods)*
+        }
+    }
+}
+
+fn plain_method(event: &Event, krate: &Path, receiver: &TokenStream) -> TokenStream {
+    let (doc, method, ty) = (method_doc(event), &event.method, event.ty(&quote!('_)));
+    let (reply, go_on) = (event.reply(), event.go_on(krate));
+    let deprecated = event.deprecated();
+    quote! {
+        #doc
+        #deprecated
+        fn #method(
+            #receiver,
+            event: &#ty,
+            run: &#krate::Run<'_>,
+        ) -> ::core::result::Result<#reply, #krate::BoxError> {
+            let _ = (event, run);
+            ::core::result::Result::Ok(#go_on)
+        }
+    }
+}
+
+/// With the lifetimes that `#[async_trait]` writes, so that an impl under it fits.
+fn async_method(event: &Event, krate: &Path) -> TokenStream {
+    let (doc, method) = (method_doc(event), &event.method);
+    let ty = event.ty(&quote!('fields));
+    let fields = event.lifetime.as_ref().map(|_| quote!('fields,));
+    let outlives = event.lifetime.as_ref().map(|_| quote!('fields: 'future,));
+    let (reply, go_on) = (event.reply(), event.go_on(krate));
+    let deprecated = event.deprecated();
+    quote! {
+        #doc
+        #deprecated
+        fn #method<'this, 'event, #fields 'run, 'info, 'future>(
+            &'this self,
+            event: &'event #ty,
+            run: &'run #krate::Run<'info>,
+        ) -> #krate::BoxFuture<'future, ::core::result::Result<#reply, #krate::BoxError>>
+        where
+            'this: 'future,
+            'event: 'future,
+            #outlives
+            'run: 'future,
+            'info: 'future,
+            Self: 'future,
+        {
+            let _ = (event, run);
+            ::std::boxed::Box::pin(::core::future::ready(::core::result::Result::Ok(#go_on)))
         }
     }
 }

@@ -10,15 +10,15 @@ use syn::ext::IdentExt;
 use syn::visit::Visit;
 use syn::{
     FnArg, GenericParam, Ident, Pat, PatType, ReceiverKind, ReturnType, Safety, Signature, Type,
-    TypeParamBound,
+    TypeParamBound, WherePredicate,
 };
 
 use super::signatures::Method;
 use super::table::{Input, Kind, Row};
-use crate::conditions::is_condition;
+use crate::attributes::is_condition;
 use crate::diagnostics::Diagnostics;
 use crate::names::{closest, list};
-use crate::types::arguments;
+use crate::types::{arguments, text};
 
 /// A handler method in which no mistake was found.
 pub(crate) struct Checked<'a> {
@@ -176,6 +176,10 @@ fn check_shape(sig: &Signature, errors: &Diagnostics) {
                 "an async handler method may be called again before it is done: take `&self`, and keep what changes in an atomic or a `Mutex`",
             ),
             ReceiverKind::Reference(..) => {}
+            ReceiverKind::Typed(..) => errors.error(
+                receiver,
+                "a handler method takes `&self`: write it so, without a type",
+            ),
             _ => errors.error(
                 receiver,
                 "a handler method takes `&self`: the handler is called again for the next event",
@@ -191,6 +195,15 @@ fn check_shape(sig: &Signature, errors: &Diagnostics) {
             errors.error(
                 param,
                 "a handler method cannot be generic: its event decides the types",
+            );
+        }
+    }
+    let bounds = sig.generics.where_clause.iter();
+    for bound in bounds.flat_map(|clause| &clause.predicates) {
+        if !matches!(bound, WherePredicate::Lifetime(_)) {
+            errors.error(
+                bound,
+                "a handler method is called for every value of its handler: put this bound on the impl block",
             );
         }
     }
@@ -287,22 +300,32 @@ fn unsendable(ty: &Type) -> Option<&Type> {
 }
 
 pub(crate) fn no_methods(input: &Input, errors: &Diagnostics) {
-    let names = methods(input);
     // One that lacks nothing but `on_` is meant, most likely.
-    let is_meant = |name: &&String| {
+    let is_meant = |row: &&Row| {
         let mut methods = input.block.methods.iter();
-        methods.any(|method| format!("on_{}", method.sig.ident.unraw()) == **name)
+        methods.any(|method| row.method == format!("on_{}", method.sig.ident.unraw()))
     };
-    let example = names.iter().find(is_meant).or(names.first());
-    let example = example.map_or("", String::as_str);
+    let example = input.rows.iter().find(is_meant).or(input.rows.first());
+    let example = example.map(|row| {
+        let reply = row
+            .reply
+            .as_ref()
+            .map(|reply| format!(" -> {}", reply.value()));
+        format!(
+            ", like `fn {}(&self){}`",
+            row.method,
+            reply.unwrap_or_default()
+        )
+    });
+    let example = example.unwrap_or_default();
     errors.error(
         &input.block.self_ty,
-        format!("no handler methods: name one after an event, like `fn {example}(&self)`"),
+        format!("no handler methods: name one after an event{example}"),
     );
 }
 
 fn unknown_event(name: &str, near: Option<String>, input: &Input) -> String {
-    let events = input.events.to_token_stream().to_string().replace(' ', "");
+    let events = text(&input.events);
     let events = events.trim_start_matches("::");
     let cure = match near {
         Some(near) => format!("did you mean `{near}`?"),

@@ -2,14 +2,14 @@
 
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
+use syn::Token;
 use syn::spanned::Spanned;
-use syn::{Path, Token};
 
 use super::check::Checked;
 use super::glue::{async_method, plain_method};
 use super::lifetimes::generics;
-use super::table::{Input, Kind};
-use crate::names::is_odd_field;
+use super::table::{Input, Kind, Paths};
+use crate::lints;
 use crate::spans::located;
 
 pub(crate) fn expand(kind: &Kind, input: &Input, methods: &[Checked<'_>]) -> TokenStream {
@@ -23,13 +23,10 @@ pub(crate) fn expand(kind: &Kind, input: &Input, methods: &[Checked<'_>]) -> Tok
         shared(input, methods)
     };
     let cfg = &kind.cfg;
-    let mut params = methods.iter().flat_map(|checked| &checked.params);
-    // Only where the user has done so, for a lint that is forbidden cannot be allowed.
-    let odd = params.any(|param| is_odd_field(&param.name.to_string()));
-    let odd = odd.then(|| quote!(#[allow(non_snake_case)]));
+    let params = methods.iter().flat_map(|checked| &checked.params);
+    let odd = lints::odd_fields(params.map(|param| param.name));
     let mut rows = methods.iter().map(|checked| checked.row);
-    let deprecated = rows.any(|row| !row.deprecated.is_empty());
-    let deprecated = deprecated.then(|| quote!(#[allow(deprecated)]));
+    let deprecated = lints::deprecated(rows.any(|row| !row.deprecated.is_empty()));
     // To clippy, what a macro made is not what the user wrote.
     let at = input.block.self_ty.span().resolved_at(Span::call_site());
     let impls = impls.into_iter().map(|(of, body)| {
@@ -54,21 +51,18 @@ type Impl = (TokenStream, TokenStream);
 
 /// A handler with methods that take `&self`.
 fn shared(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
-    let events = &input.events;
-    // A type of the set, however it is reached.
-    let private = quote!(#events::__private);
+    let paths = input.paths();
+    let Paths { events, private } = &paths;
     let (futures, plain): (Vec<_>, Vec<_>) = methods
         .iter()
         .partition(|checked| checked.method.sig.asyncness.is_some());
-    let asks = asks(events, &private, &plain, &futures);
-    let interests = interests(&plain, events, &private);
-    let async_interests = self::interests(&futures, events, &private);
+    let asks = asks(&paths, &plain, &futures);
+    let interests = interests(&plain, &paths);
+    let async_interests = self::interests(&futures, &paths);
     let plain = plain
         .iter()
-        .map(|checked| plain_method(checked, events, &private, None));
-    let futures = futures
-        .iter()
-        .map(|checked| async_method(checked, events, &private));
+        .map(|checked| plain_method(checked, &paths, None));
+    let futures = futures.iter().map(|checked| async_method(checked, &paths));
     let interests = quote! {
         fn interests(&self) -> #private::Interests { #interests }
     };
@@ -104,7 +98,7 @@ fn shared(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
     };
     let register = quote!(#private::Registered::new(::std::sync::Arc::new(self)));
     let delivery = quote!(Self);
-    let handler = handler(input, &private, &delivery, &register);
+    let handler = handler(input, &paths, &delivery, &register);
     vec![
         (quote!(CallbackHandler), quote!(#interests #(#plain)*)),
         (
@@ -117,12 +111,8 @@ fn shared(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
 }
 
 /// Asks the handler for its answers, if it has methods for decision events.
-fn asks(
-    events: &Path,
-    private: &TokenStream,
-    plain: &[&Checked<'_>],
-    futures: &[&Checked<'_>],
-) -> TokenStream {
+fn asks(paths: &Paths<'_>, plain: &[&Checked<'_>], futures: &[&Checked<'_>]) -> TokenStream {
+    let Paths { events, private } = paths;
     let plain = decides(plain).then(|| {
         quote! {
             fn ask(
@@ -155,10 +145,10 @@ fn decides(methods: &[&Checked<'_>]) -> bool {
 
 /// A handler with methods that take `&mut self`.
 fn exclusive(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
-    let events = &input.events;
-    let private = quote!(#events::__private);
+    let paths = input.paths();
+    let Paths { events, private } = &paths;
     let all = methods.iter().collect::<Vec<_>>();
-    let interests = interests(&all, events, &private);
+    let interests = interests(&all, &paths);
     let ask = decides(&all).then(|| {
         quote! {
             fn ask_mut(
@@ -173,7 +163,7 @@ fn exclusive(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
     let mutable = Some(Token![mut](Span::call_site()));
     let methods = methods
         .iter()
-        .map(|checked| plain_method(checked, events, &private, mutable));
+        .map(|checked| plain_method(checked, &paths, mutable));
     let deliver = quote! {
         const INTERESTS: #private::Interests = #interests;
 
@@ -189,7 +179,7 @@ fn exclusive(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
     };
     let delivery = quote!(#private::Shared<Self>);
     let register = quote!(#private::Exclusive::new(self).registered());
-    let handler = handler(input, &private, &delivery, &register);
+    let handler = handler(input, &paths, &delivery, &register);
     vec![
         (quote!(ExclusiveCallbackHandler), quote!(#(#methods)*)),
         (quote!(__private::DeliverMut<#events::Events>), deliver),
@@ -199,11 +189,11 @@ fn exclusive(input: &Input, methods: &[Checked<'_>]) -> Vec<Impl> {
 
 fn handler(
     input: &Input,
-    private: &TokenStream,
+    paths: &Paths<'_>,
     delivery: &TokenStream,
     register: &TokenStream,
 ) -> TokenStream {
-    let events = &input.events;
+    let Paths { events, private } = paths;
     // Here it is asked whether the type is `Send` and `Sync`.
     let delivery = located(
         quote!(type Delivery = #delivery;),
@@ -219,14 +209,14 @@ fn handler(
 }
 
 /// The events that these methods are for, as a constant.
-fn interests(methods: &[&Checked<'_>], events: &Path, private: &TokenStream) -> TokenStream {
+fn interests(methods: &[&Checked<'_>], paths: &Paths<'_>) -> TokenStream {
+    let private = &paths.private;
     if methods.is_empty() {
         return quote!(#private::Interests::NONE);
     }
     let indices = methods.iter().map(|checked| {
-        let (cfg, event) = (&checked.method.cfg, &checked.row.event);
-        let lifetime = checked.row.borrows.then(|| quote!(<'_>));
-        quote!(#(#cfg)* <#events::#event #lifetime as #private::Event>::INDEX)
+        let (cfg, ty) = (&checked.method.cfg, paths.event(checked.row, &quote!('_)));
+        quote!(#(#cfg)* <#ty as #private::Event>::INDEX)
     });
     quote!(const { #private::Interests::of(&[#(#indices),*]) })
 }

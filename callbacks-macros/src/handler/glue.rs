@@ -3,37 +3,30 @@
 use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Ident, Path, ReturnType, Token};
+use syn::{Ident, ReturnType, Token};
 
 use super::check::{Checked, Param, Source};
 use super::lifetimes::elided;
+use super::table::Paths;
 
 pub(super) fn plain_method(
     checked: &Checked<'_>,
-    events: &Path,
-    private: &TokenStream,
+    paths: &Paths<'_>,
     mutable: Option<Token![mut]>,
 ) -> TokenStream {
-    let (cfg, name, event) = (
-        &checked.method.cfg,
-        &checked.method.sig.ident,
-        &checked.row.event,
-    );
-    let lifetime = checked.row.borrows.then(|| quote!(<'_>));
+    let (cfg, name) = (&checked.method.cfg, &checked.method.sig.ident);
+    let ty = paths.event(checked.row, &quote!('_));
+    let private = &paths.private;
     let locals = Locals::new(checked);
-    let Locals {
-        this,
-        event: event_local,
-        run,
-    } = &locals;
+    let Locals { this, event, run } = &locals;
     let bindings = bindings(checked, &locals);
-    let returns = returns(checked, events, private);
-    let call = outcome(checked, &call(checked, &locals), events, private);
+    let returns = returns(checked, paths);
+    let call = outcome(checked, &call(checked, &locals), paths);
     quote! {
         #(#cfg)*
         fn #name(
             &#mutable #this,
-            #event_local: &#events::#event #lifetime,
+            #event: &#ty,
             #run: &#private::Run<'_>,
         ) -> #returns {
             #bindings
@@ -43,29 +36,18 @@ pub(super) fn plain_method(
 }
 
 /// Lifetimes of the glue have names that no block has: one that declares the same would not compile.
-pub(super) fn async_method(
-    checked: &Checked<'_>,
-    events: &Path,
-    private: &TokenStream,
-) -> TokenStream {
-    let (cfg, name, event) = (
-        &checked.method.cfg,
-        &checked.method.sig.ident,
-        &checked.row.event,
-    );
-    let ty = checked.row.borrows.then(|| quote!(<'__fields>));
+pub(super) fn async_method(checked: &Checked<'_>, paths: &Paths<'_>) -> TokenStream {
+    let (cfg, name) = (&checked.method.cfg, &checked.method.sig.ident);
+    let ty = paths.event(checked.row, &quote!('__fields));
+    let private = &paths.private;
     let fields = checked.row.borrows.then(|| quote!('__fields,));
     let outlives = checked.row.borrows.then(|| quote!('__fields: '__future,));
     let locals = Locals::new(checked);
-    let Locals {
-        this,
-        event: event_local,
-        run,
-    } = &locals;
+    let Locals { this, event, run } = &locals;
     let bindings = bindings(checked, &locals);
     let call = call(checked, &locals);
-    let returns = returns(checked, events, private);
-    let call = outcome(checked, &quote!(#call.await), events, private);
+    let returns = returns(checked, paths);
+    let call = outcome(checked, &quote!(#call.await), paths);
     // Where rustc points when the future is not `Send`: the user's `async`.
     let at = checked
         .method
@@ -77,7 +59,7 @@ pub(super) fn async_method(
         #(#cfg)*
         fn #name<'__this, '__event, #fields '__run, '__info, '__future>(
             &'__this #this,
-            #event_local: &'__event #events::#event #ty,
+            #event: &'__event #ty,
             #run: &'__run #private::Run<'__info>,
         ) -> #private::BoxFuture<'__future, #returns>
         where
@@ -164,28 +146,24 @@ fn call(checked: &Checked<'_>, locals: &Locals) -> TokenStream {
 }
 
 /// What the trait's method returns.
-fn returns(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> TokenStream {
-    let Some(reply) = reply(checked, events, private) else {
+fn returns(checked: &Checked<'_>, paths: &Paths<'_>) -> TokenStream {
+    let private = &paths.private;
+    let Some(reply) = reply(checked, paths) else {
         return quote!(#private::Outcome);
     };
     quote!(::core::result::Result<#reply, #private::BoxError>)
 }
 
 /// What a decision event is answered with.
-fn reply(checked: &Checked<'_>, events: &Path, private: &TokenStream) -> Option<TokenStream> {
-    let event = &checked.row.event;
-    let lifetime = checked.row.borrows.then(|| quote!(<'_>));
+fn reply(checked: &Checked<'_>, paths: &Paths<'_>) -> Option<TokenStream> {
+    let (ty, private) = (paths.event(checked.row, &quote!('_)), &paths.private);
     let decision = checked.row.reply.is_some();
-    decision.then(|| quote!(<#events::#event #lifetime as #private::Event>::Reply))
+    decision.then(|| quote!(<#ty as #private::Event>::Reply))
 }
 
 /// What the user's method returned, as the traits want it.
-fn outcome(
-    checked: &Checked<'_>,
-    call: &TokenStream,
-    events: &Path,
-    private: &TokenStream,
-) -> TokenStream {
+fn outcome(checked: &Checked<'_>, call: &TokenStream, paths: &Paths<'_>) -> TokenStream {
+    let private = &paths.private;
     match &checked.method.sig.output {
         ReturnType::Default => quote! {
             #call;
@@ -195,7 +173,7 @@ fn outcome(
             // Named and located there, so that rustc points at it if it cannot be converted, or borrows.
             let at = ty.span();
             let ty = elided(ty, &checked.method.sig);
-            let reply = reply(checked, events, private).unwrap_or_else(|| quote!(()));
+            let reply = reply(checked, paths).unwrap_or_else(|| quote!(()));
             quote_spanned!(at=> <#ty as #private::IntoOutcome<#reply>>::into_outcome(#call))
         }
     }

@@ -7,7 +7,7 @@ use syn::parse::discouraged::Speculative;
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, Generics, Path, Signature, Token, Type, Visibility, braced};
 
-use crate::conditions::{allowed, conditions};
+use crate::attributes::{allowed, conditions};
 
 /// An inherent impl block.
 pub(crate) struct Block {

@@ -8,7 +8,7 @@ use syn::{Attribute, Ident, LitStr, Path, Token, braced, bracketed, parse_quote}
 
 use super::check::is_mutable;
 use super::signatures::{Block, Method};
-use crate::conditions::predicates;
+use crate::attributes::predicates;
 
 pub(crate) struct Input {
     /// The event set, by the path that the user wrote.
@@ -37,6 +37,22 @@ pub(crate) struct Row {
     pub(crate) fields: Vec<Ident>,
     /// What a decision event is answered with, to be shown.
     pub(crate) reply: Option<LitStr>,
+}
+
+/// How generated code names what it needs: by the path of the set that the user wrote.
+pub(crate) struct Paths<'a> {
+    pub(crate) events: &'a Path,
+    /// The module that has the runtime as well.
+    pub(crate) private: TokenStream,
+}
+
+impl Paths<'_> {
+    /// `shop::Sold<'_>`, or `shop::Tick` if it borrows nothing.
+    pub(crate) fn event(&self, row: &Row, lifetime: &TokenStream) -> TokenStream {
+        let (events, event) = (self.events, &row.event);
+        let lifetime = row.borrows.then(|| quote!(<#lifetime>));
+        quote!(#events::#event #lifetime)
+    }
 }
 
 impl Parse for Input {
@@ -87,6 +103,14 @@ fn idents(input: ParseStream<'_>) -> syn::Result<Vec<Ident>> {
 }
 
 impl Input {
+    pub(crate) fn paths(&self) -> Paths<'_> {
+        let events = &self.events;
+        Paths {
+            events,
+            private: quote!(#events::__private),
+        }
+    }
+
     /// The event that `method` handles, if any.
     pub(crate) fn row(&self, method: &Method) -> Option<&Row> {
         let name = method.sig.ident.unraw();

@@ -1,4 +1,4 @@
-use callbacks::callback_handler;
+use callbacks::{Callbacks, callback_handler};
 
 struct Printer;
 
@@ -7,4 +7,6 @@ impl Printer {
     fn on_llm_new_token(&self) {}
 }
 
-fn main() {}
+fn main() {
+    let _ = Callbacks::new().with(Printer);
+}

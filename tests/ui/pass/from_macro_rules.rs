@@ -40,6 +40,35 @@ macro_rules! set {
 set!(market, Sold { item: &'a str, to: &'a [u8] });
 set!(bank, Paid { amount: u32, by: &'a str });
 
+/// The crate is where the macro is, and not where it is called.
+pub mod embedding {
+    pub use callbacks;
+
+    #[macro_export]
+    macro_rules! serialized_set {
+        ($name:ident { $field:ident: $ty:ty }) => {
+            #[$crate::embedding::callbacks::callback_events(
+                serde,
+                crate = $crate::embedding::callbacks
+            )]
+            pub mod $name {
+                pub struct Sold<'a> {
+                    pub $field: $ty,
+                }
+            }
+        };
+    }
+}
+
+serialized_set!(ledger { item: &'a str });
+
+#[callback_handler(events = ledger)]
+impl Printer {
+    fn on_sold(&self, item: &str) {
+        let _ = item;
+    }
+}
+
 struct Clerk;
 
 #[callback_handler(events = market::store)]
@@ -62,5 +91,7 @@ fn main() {
         .with::<market::store::Events, _>(Clerk)
         .with::<bank::store::Events, _>(Clerk);
     drop((owned, bank::store::owned::Paid { amount: 1, by: None }));
-    let _callbacks = Callbacks::new().with(Printer);
+    let _callbacks = Callbacks::new()
+        .with::<callbacks::events::Events, _>(Printer)
+        .with::<ledger::Events, _>(Printer);
 }

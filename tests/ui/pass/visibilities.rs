@@ -1,7 +1,7 @@
 //! Sets and events that are seen only in a part of the crate.
 #![deny(warnings, unreachable_pub)]
 
-use callbacks::{Callbacks, callback_handler};
+use callbacks::{Callbacks, Event, EventSet, callback_handler};
 
 mod outer {
     use callbacks::{Callbacks, callback_handler};
@@ -69,6 +69,43 @@ mod outer {
     }
 }
 
+/// A twin is seen where its event is, and its fields where those are.
+mod sealed {
+    use callbacks::callback_events;
+
+    #[callback_events]
+    pub(crate) mod vault {
+        pub(crate) struct Opened<'a> {
+            code: &'a str,
+            pub(self) door: u32,
+            pub(super) by: u32,
+            pub(in crate::sealed) at: u32,
+            pub(crate) seen: Option<&'a str>,
+        }
+
+        pub(crate) fn opened(code: &str) -> Opened<'_> {
+            Opened { code, door: 1, by: 2, at: 3, seen: Some("nobody") }
+        }
+
+        pub(crate) fn code(twin: &owned::Opened) -> (&str, u32) {
+            (&twin.code, twin.door)
+        }
+    }
+
+    pub(crate) fn when(twin: &vault::owned::Opened) -> (u32, u32) {
+        (twin.by, twin.at)
+    }
+}
+
+struct Guard;
+
+#[callback_handler(events = sealed::vault)]
+impl Guard {
+    fn on_opened(&self, seen: Option<&str>, event: &sealed::vault::Opened<'_>) {
+        let _ = (seen, event);
+    }
+}
+
 struct Clerk;
 
 #[callback_handler(events = crate::outer::renamed)]
@@ -79,5 +116,12 @@ impl Clerk {
 }
 
 fn main() {
-    let _callbacks: Callbacks = outer::callbacks().with(Clerk);
+    let _callbacks: Callbacks = outer::callbacks()
+        .with::<outer::renamed::Events, _>(Clerk)
+        .with(Guard);
+    let sealed::vault::owned::AnyEvent::Opened(twin) =
+        sealed::vault::Events::own(&sealed::vault::opened("1234").view());
+    assert_eq!(sealed::vault::code(&twin), ("1234", 1));
+    assert_eq!(sealed::when(&twin), (2, 3));
+    assert_eq!(twin.seen.as_deref(), Some("nobody"));
 }
