@@ -13,12 +13,12 @@ use syn::{
     TypeParamBound, WherePredicate,
 };
 
+use super::meant::{no_event, unknown_field};
 use super::signatures::Method;
 use super::table::{Input, Kind, Row};
 use crate::attributes::is_condition;
 use crate::diagnostics::Diagnostics;
-use crate::names::{closest, list};
-use crate::types::{arguments, text};
+use crate::types::arguments;
 
 /// A handler method in which no mistake was found.
 pub(crate) struct Checked<'a> {
@@ -55,18 +55,8 @@ pub(crate) fn check<'a>(
     let sig = &method.sig;
     let name = sig.ident.unraw().to_string();
     let Some(row) = input.row(method) else {
-        let near = closest(
-            &name.to_lowercase(),
-            methods(input).iter().map(String::as_str),
-        )
-        .map(str::to_owned);
-        if name.starts_with("on_") {
-            errors.error(&sig.ident, unknown_event(&name, near, input));
-        } else if let Some(near) = near.filter(|near| is_slip(&name, near)) {
-            errors.error(
-                &sig.ident,
-                format!("`{name}` is not called for any event; did you mean `{near}`?"),
-            );
+        if let Some(message) = no_event(&name, input) {
+            errors.error(&sig.ident, message);
         }
         return None;
     };
@@ -297,82 +287,4 @@ fn unsendable(ty: &Type) -> Option<&Type> {
     let names: Vec<_> = names.map(|last| last.ident.to_string()).collect();
     let has = |name: &str| names.iter().any(|has| has == name);
     (has("Error") && !(has("Send") && has("Sync"))).then_some(error)
-}
-
-pub(crate) fn no_methods(input: &Input, errors: &Diagnostics) {
-    // One that lacks nothing but `on_` is meant, most likely.
-    let is_meant = |row: &&Row| {
-        let mut methods = input.block.methods.iter();
-        methods.any(|method| row.method == format!("on_{}", method.sig.ident.unraw()))
-    };
-    let example = input.rows.iter().find(is_meant).or(input.rows.first());
-    let example = example.map(|row| {
-        let reply = row
-            .reply
-            .as_ref()
-            .map(|reply| format!(" -> {}", reply.value()));
-        format!(
-            ", like `fn {}(&self){}`",
-            row.method,
-            reply.unwrap_or_default()
-        )
-    });
-    let example = example.unwrap_or_default();
-    errors.error(
-        &input.block.self_ty,
-        format!("no handler methods: name one after an event{example}"),
-    );
-}
-
-fn unknown_event(name: &str, near: Option<String>, input: &Input) -> String {
-    let events = text(&input.events);
-    let events = events.trim_start_matches("::");
-    let cure = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!(
-            "its handler methods are {}; for the events of another set write `#[callback_handler(events = path::to::set)]`; for a helper, choose a name without `on_`",
-            list(methods(input))
-        ),
-    };
-    format!("`{events}` has no event handled by `{name}`; {cure}")
-}
-
-fn unknown_field(name: &str, row: &Row) -> String {
-    let fields: Vec<String> = row
-        .fields
-        .iter()
-        .map(|field| field.unraw().to_string())
-        .collect();
-    let unused = name.strip_prefix('_').is_some_and(|bare| {
-        bare == "run" || bare == "event" || fields.iter().any(|field| field == bare)
-    });
-    let near = closest(name, fields.iter().map(String::as_str));
-    let cure = match near {
-        _ if unused => "leave an unused parameter out".to_owned(),
-        Some(near) => format!("did you mean `{near}`?"),
-        None if fields.is_empty() => "only `run` and `event` are there".to_owned(),
-        None => format!(
-            "its fields are {}, and `run` and `event` are always there",
-            list(&fields)
-        ),
-    };
-    format!("event `{}` has no field `{name}`; {cure}", row.event)
-}
-
-/// Whether a helper method is so near to a handler method that it must be meant as one: `onllm_end`,
-/// `onn_llm_end`. With a word of its own before it, such as in `is_closed` or `to_text`, it is not.
-fn is_slip(name: &str, near: &str) -> bool {
-    let bare = |name: &str| name.replace('_', "").to_lowercase();
-    let Some(event) = near.strip_prefix("on_").map(bare) else {
-        return false;
-    };
-    let name = bare(name);
-    ["on", "o", "n", "onn", "oon"]
-        .map(|on| format!("{on}{event}"))
-        .contains(&name)
-}
-
-fn methods(input: &Input) -> Vec<String> {
-    let methods = input.rows.iter().map(|row| &row.method);
-    methods.chain(&input.broken).map(Ident::to_string).collect()
 }

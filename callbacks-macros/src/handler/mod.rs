@@ -5,6 +5,7 @@ mod check;
 mod expand;
 mod glue;
 mod lifetimes;
+mod meant;
 mod signatures;
 mod table;
 
@@ -57,7 +58,7 @@ pub(crate) fn expand_with_table(input: TokenStream) -> TokenStream {
     }
     if nothing {
         let errors = Diagnostics::new();
-        check::no_methods(&input, &errors);
+        meant::no_methods(&input, &errors);
         expanded.extend(errors.finish());
     }
     expanded
