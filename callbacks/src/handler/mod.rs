@@ -7,6 +7,7 @@ mod options;
 mod queue;
 
 use std::fmt;
+use std::future::ready;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use queue::{OnFull, Queue};
 pub(crate) use narrowed::Narrowed;
 pub(crate) use options::Options;
 
+use crate::set::method;
 use crate::{EventSet, Interests, Run};
 
 /// Any error.
@@ -70,16 +72,16 @@ pub trait Deliver<S: EventSet>: 'static {
 
     /// The method that is called for the event with this index, for logs and errors.
     fn method(&self, event: u32) -> &'static str {
-        let event = usize::try_from(event).ok();
-        let method = event.and_then(|event| S::METHODS.get(event));
-        method.copied().unwrap_or_default()
+        method::<S>(event)
     }
 
     /// The events that [`deliver`](Self::deliver) does something for.
     fn interests(&self) -> Interests;
 
-    /// The events that [`deliver_async`](Self::deliver_async) does something for.
-    fn async_interests(&self) -> Interests;
+    /// The events that [`deliver_async`](Self::deliver_async) does something for. Default: none.
+    fn async_interests(&self) -> Interests {
+        Interests::NONE
+    }
 
     /// Calls the plain method for `event`.
     ///
@@ -88,12 +90,15 @@ pub trait Deliver<S: EventSet>: 'static {
     /// Those of the method.
     fn deliver(&self, run: &Run<'_>, event: &S::Ref<'_>) -> Outcome;
 
-    /// Calls the async method for `event`.
+    /// Calls the async method for `event`. Default: there is none, and nothing is done.
     fn deliver_async<'a, 'e: 'a>(
         &'a self,
         run: &'a Run<'e>,
         event: &'a S::Ref<'e>,
-    ) -> BoxFuture<'a, Outcome>;
+    ) -> BoxFuture<'a, Outcome> {
+        let _ = (run, event);
+        Box::pin(ready(Ok(())))
+    }
 
     /// Calls the plain method for a decision event. Default: [delivers](Self::deliver) it, and answers
     /// nothing.
