@@ -12,6 +12,7 @@ mod iter;
 mod kinds;
 mod opener;
 mod openings;
+mod part;
 mod replaying;
 mod start;
 mod stream;
@@ -35,5 +36,8 @@ pub use stream::LlmStream;
 pub use stream_error::StreamError;
 pub use tap::IntoChunk;
 
+#[cfg(feature = "testing")]
+pub(crate) use part::Part;
+pub(crate) use part::ends_run;
 pub(crate) use replaying::Replaying;
 pub(crate) use tree::Node;
