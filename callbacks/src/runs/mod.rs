@@ -10,6 +10,7 @@ mod flavour;
 mod guard;
 mod iter;
 mod kinds;
+mod model_input;
 mod opener;
 mod openings;
 mod part;
