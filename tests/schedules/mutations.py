@@ -24,9 +24,9 @@ SECONDS = 240
 # Which rule is broken; where; what is written there, and what instead.
 MUTATIONS = [
     ("what is queued is in order",
-     "delivery/lane.rs", "self.jobs.pop_front()", "self.jobs.pop_back()"),
+     "delivery/line.rs", "self.slots.pop_front()", "self.slots.pop_back()"),
     ("queued jobs come after the inline handlers",
-     "delivery/lane.rs", "released: false,", "released: true,"),
+     "delivery/lane.rs", "let held = true;", "let held = false;"),
     ("children close before their parents",
      "runs/tree.rs", "keys.reverse();", "keys.rotate_left(1);"),
     ("an end that nobody waits for goes on",
@@ -85,7 +85,7 @@ MUTATIONS = [
     ("a run that is closed with another is abandoned",
      "runs/tree.rs", "ErrorKind::Abandoned", "ErrorKind::Cancelled"),
     ("what is put off is held until the event around it has reached all",
-     "delivery/deferred.rs", "released: !held,", "released: true,"),
+     "delivery/deferred.rs", "queue.work.push(work(), held)", "queue.work.push(work(), false)"),
     ("what is lost is counted once",
      "delivery/ledger.rs", "Fate::Lost => self.counts.dropped += 1,",
      "Fate::Lost => self.counts.dropped += 100,"),

@@ -11,7 +11,7 @@
 //! |---|---|
 //! | nobody listening costs nothing | `emission`, `registry` |
 //! | where a method runs | `dispatcher`; `workers` for sync methods, `task` for async ones in the background; `blocking` where a thread waits |
-//! | everything queued is in the order of its numbers | `sequencer`, `lane` |
+//! | everything queued is in the order of its numbers | `sequencer`, `lane`, `line` |
 //! | an emission waits for awaited handlers, and for room | `delivering`, `waiting`, `room` |
 //! | a failure is one handler's own | `call` |
 //! | a terminal event, once begun, reaches everybody | `driven`, and `runs::closing` |
@@ -31,6 +31,7 @@ mod emission;
 mod flush;
 mod lane;
 mod ledger;
+mod line;
 mod perhaps;
 mod pool;
 mod put_off;

@@ -10,6 +10,8 @@ mod lane;
 #[path = "../../../callbacks/src/delivery/ledger.rs"]
 #[allow(dead_code, reason = "a report asks for more")]
 mod ledger;
+#[path = "../../../callbacks/src/delivery/line.rs"]
+mod line;
 #[path = "../../../callbacks/src/delivery/pool.rs"]
 mod pool;
 #[path = "../../../callbacks/src/delivery/task.rs"]
