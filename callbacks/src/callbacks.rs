@@ -17,7 +17,7 @@ use crate::events::{CustomEvent, Events};
 use crate::handler::{Handler, Queue, handler};
 use crate::info::Labels;
 use crate::payload::{Message, ModelParams, RunKind};
-use crate::record::{Record, Recording, Sink};
+use crate::record::{Record, RecordHandler, Sink};
 use crate::runs::{Inputs, Messages, Node, Prompts, Query, Start, ToolInput};
 use crate::{
     BlockingCallbacks, DecisionEvent, EmitError, Event, EventSet, FlushReport, Interests, NoReply,
@@ -159,7 +159,7 @@ impl Callbacks {
         queue: Queue,
     ) -> (Self, impl Stream<Item = Record<S>> + Send + Unpin + use<S>) {
         let (sink, records) = Sink::new(places(queue));
-        let recording = handler(Arc::new(Recording)).background(queue);
+        let recording = handler(Arc::new(RecordHandler)).background(queue);
         let entry = Entry::with_sink(recording, Some(sink));
         (
             self.change(|registry| registry.with(&entry, Reach::Inherited)),

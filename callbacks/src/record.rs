@@ -230,9 +230,9 @@ impl<S: EventSet> Drop for Records<S> {
 }
 
 /// What is registered for a stream. It hears everything, and is never called.
-pub(crate) struct Recording;
+pub(crate) struct RecordHandler;
 
-impl<S: EventSet> Deliver<S> for Recording {
+impl<S: EventSet> Deliver<S> for RecordHandler {
     fn name(&self) -> &'static str {
         "record"
     }

@@ -19,6 +19,7 @@
 //! | inside a callback nothing waits | `callback`, `put_off`, `deferred` |
 //! | a flush is honest | `ledger`, `flush` |
 
+mod aftermath;
 mod asking;
 mod blocking;
 mod call;
@@ -50,7 +51,7 @@ mod workers;
 pub use flush::{FlushReport, HandlerReport};
 
 pub(crate) use asking::{Replied, ask};
-pub(crate) use blocking::{block_on, mark, wait_for};
+pub(crate) use blocking::{as_if_blocked, block_on, wait_for};
 pub(crate) use call::{quietly, shown};
 pub(crate) use callback::{holds, inside, owe};
 pub(crate) use deferred::Turn;

@@ -34,4 +34,4 @@ pub(crate) use driven::{Driven, hand_on, poll_once_more};
 pub(crate) use emission::{
     Heard, Place, Prepared, Receipts, Registry, Sequencer, Site, Surroundings, deliver,
 };
-pub(crate) use runtime::{Handle, mark, own_runtime};
+pub(crate) use runtime::{Handle, as_if_blocked, own_runtime};
