@@ -17,7 +17,7 @@ use crate::events::{CustomEvent, Events};
 use crate::handler::{Handler, Queue, handler};
 use crate::info::Labels;
 use crate::payload::{Message, ModelParams, RunKind};
-use crate::record::{Record, Recording, Sink};
+use crate::record::{Record, RecordHandler, Sink};
 use crate::runs::{Inputs, Messages, Node, Prompts, Query, Start, ToolInput};
 use crate::{
     BlockingCallbacks, DecisionEvent, EmitError, Event, EventSet, FlushReport, Interests, NoReply,
@@ -107,6 +107,23 @@ impl Callbacks {
 
     /// With a handler for the runs started from this value, but not for those inside them, nor for what is
     /// emitted with [`RunGuard::callbacks`](crate::RunGuard::callbacks), which is what those are started from.
+    ///
+    /// ```
+    /// use callbacks::events::ChainStart;
+    /// use callbacks::{Callbacks, Serialized, on};
+    /// use serde_json::json;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// static AGENT: Serialized = Serialized::new("Agent");
+    ///
+    /// let outermost = on(|event: &ChainStart<'_>| println!("asked for {}", event.inputs));
+    /// let callbacks = Callbacks::new().with_local(outermost);
+    /// let agent = callbacks.chain_start(&AGENT, || json!("tea")).await?;
+    /// assert!(callbacks.wants::<ChainStart>() && !agent.callbacks().wants::<ChainStart>());
+    /// # Ok::<(), callbacks::EmitError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn with_local<S: EventSet, H: Handler<S>>(&self, handler: H) -> Self {
         let entry = Entry::new(handler);
         self.change(|registry| registry.with(&entry, Reach::Local))
@@ -159,7 +176,7 @@ impl Callbacks {
         queue: Queue,
     ) -> (Self, impl Stream<Item = Record<S>> + Send + Unpin + use<S>) {
         let (sink, records) = Sink::new(places(queue));
-        let recording = handler(Arc::new(Recording)).background(queue);
+        let recording = handler(Arc::new(RecordHandler)).background(queue);
         let entry = Entry::with_sink(recording, Some(sink));
         (
             self.change(|registry| registry.with(&entry, Reach::Inherited)),
@@ -247,6 +264,23 @@ impl Callbacks {
 
     /// Like [`merge`](Self::merge), but all of `other` is local: for what belongs to a model or a
     /// tool itself, and not to what runs inside it.
+    ///
+    /// ```
+    /// use callbacks::events::ToolEnd;
+    /// use callbacks::{Callbacks, Serialized, on};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// static SEARCH: Serialized = Serialized::new("Search");
+    ///
+    /// let of_request = Callbacks::new().tag("prod");
+    /// let of_tool = Callbacks::new().with(on(|event: &ToolEnd<'_>| println!("{}", event.output)));
+    /// let callbacks = of_request.merge_local(&of_tool);
+    /// let tool = callbacks.tool_start(&SEARCH, "tea").await?;
+    /// assert!(callbacks.wants::<ToolEnd>() && !tool.callbacks().wants::<ToolEnd>());
+    /// # Ok::<(), callbacks::EmitError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn merge_local(&self, other: &Self) -> Self {
         self.merged(other, Reach::Local)
     }
@@ -309,6 +343,21 @@ impl Callbacks {
     }
 
     /// The run that this value belongs to: that of [`RunGuard::callbacks`](crate::RunGuard::callbacks).
+    ///
+    /// ```
+    /// use callbacks::{Callbacks, Serialized};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// static SEARCH: Serialized = Serialized::new("Search");
+    ///
+    /// let callbacks = Callbacks::new();
+    /// assert_eq!(callbacks.run_info(), None);
+    /// let tool = callbacks.tool_start(&SEARCH, "tea").await?;
+    /// assert_eq!(tool.callbacks().run_info().unwrap().name(), "Search");
+    /// # Ok::<(), callbacks::EmitError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn run_info(&self) -> Option<&RunInfo> {
         self.run().map(|run| &run.info)

@@ -6,6 +6,27 @@ use crate::BoxError;
 ///
 /// A handler's own error is none, unless it was registered with
 /// [`raise_errors`](crate::Configured::raise_errors): it is logged, and the run goes on.
+///
+/// ```
+/// use callbacks::events::ToolStart;
+/// use callbacks::{Callbacks, EmitError, Serialized, handler, on};
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// static SEARCH: Serialized = Serialized::new("Search");
+///
+/// let offline = on(|_: &ToolStart<'_>| Err::<(), _>("there is no network"));
+/// let callbacks = Callbacks::new().with(handler(offline).raise_errors().named("offline"));
+/// match callbacks.tool_start(&SEARCH, "tea").await {
+///     Err(EmitError::Raised { handler, source, .. }) => {
+///         assert_eq!(format!("{handler}: {source}"), "offline: there is no network");
+///     }
+///     Err(EmitError::Stopped { reason }) => println!("not allowed: {reason}"),
+///     Err(other) => println!("{other}"),
+///     Ok(tool) => println!("{} runs", tool.info().name()),
+/// }
+/// # });
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum EmitError {

@@ -3,100 +3,12 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::str::FromStr;
+use std::iter::successors;
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
-use serde::{Deserialize, Serialize};
-use uuid::Uuid;
-
+use crate::RunId;
 use crate::payload::{Metadata, RunKind};
-
-/// The identity of a run: a UUID, version 7 unless the emitter gave its own.
-///
-/// The ids that this crate makes grow: a run's is greater than its parent's.
-///
-/// ```
-/// use callbacks::RunId;
-///
-/// let id: RunId = "0190a6b0-52a1-7f3c-8d5e-3a1b2c3d4e5f".parse()?;
-/// assert_eq!(id.to_string(), "0190a6b0-52a1-7f3c-8d5e-3a1b2c3d4e5f");
-/// assert_eq!(RunId::from(id.as_u128()), id);
-/// assert!(RunId::NIL.is_nil());
-/// # Ok::<(), callbacks::ParseRunIdError>(())
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct RunId(u128);
-
-impl RunId {
-    /// The id of the empty run, in which events outside any run are emitted.
-    pub const NIL: Self = Self(0);
-
-    /// Whether this is [`RunId::NIL`].
-    #[must_use]
-    pub const fn is_nil(self) -> bool {
-        self.0 == 0
-    }
-
-    /// Its 128 bits.
-    #[must_use]
-    pub const fn as_u128(self) -> u128 {
-        self.0
-    }
-
-    fn next() -> Self {
-        Self(Uuid::now_v7().as_u128())
-    }
-}
-
-impl From<u128> for RunId {
-    fn from(bits: u128) -> Self {
-        Self(bits)
-    }
-}
-
-impl fmt::Display for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Uuid::from_u128(self.0).fmt(f)
-    }
-}
-
-impl fmt::Debug for RunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl FromStr for RunId {
-    type Err = ParseRunIdError;
-
-    fn from_str(text: &str) -> Result<Self, ParseRunIdError> {
-        match Uuid::parse_str(text) {
-            Ok(uuid) => Ok(Self(uuid.as_u128())),
-            Err(error) => Err(ParseRunIdError(error.to_string())),
-        }
-    }
-}
-
-impl TryFrom<String> for RunId {
-    type Error = ParseRunIdError;
-
-    fn try_from(text: String) -> Result<Self, ParseRunIdError> {
-        text.parse()
-    }
-}
-
-impl From<RunId> for String {
-    fn from(id: RunId) -> Self {
-        id.to_string()
-    }
-}
-
-/// A text that is no UUID.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a run id: {0}")]
-pub struct ParseRunIdError(String);
 
 /// Tags and metadata, as a run inherited them.
 #[derive(Clone, Debug, Default)]
@@ -208,17 +120,9 @@ impl RunInfo {
         }
         // Ids grow from parent to child, so the ancestors' are made first; in a loop, for run trees
         // can be deep.
-        let mut nameless = vec![self];
-        let mut info = self;
-        while let Some(parent) = &info.0.parent {
-            if parent.0.id.get().is_some() {
-                break;
-            }
-            nameless.push(parent);
-            info = parent;
-        }
-        for info in nameless.iter().rev() {
-            info.0.id.get_or_init(RunId::next);
+        let nameless = self.ancestors().take_while(|run| run.0.id.get().is_none());
+        for run in nameless.collect::<Vec<_>>().into_iter().rev() {
+            run.0.id.get_or_init(RunId::next);
         }
         *self.0.id.get_or_init(RunId::next)
     }
@@ -248,11 +152,12 @@ impl RunInfo {
 
     /// The outermost run around this one: itself at the root.
     pub(crate) fn root(&self) -> &Self {
-        let mut info = self;
-        while let Some(parent) = info.parent() {
-            info = parent;
-        }
-        info
+        self.ancestors().last().unwrap_or(self)
+    }
+
+    /// The runs around this one, the innermost first.
+    pub(crate) fn ancestors(&self) -> impl Iterator<Item = &Self> {
+        successors(self.parent(), |run| run.parent())
     }
 
     /// What the run is doing.

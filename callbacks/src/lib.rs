@@ -17,6 +17,7 @@ mod interests;
 mod macros;
 mod payload;
 mod record;
+mod run_id;
 mod runs;
 mod set;
 #[cfg(feature = "testing")]
@@ -33,7 +34,7 @@ pub use handler::{
     Answer, BoxError, BoxFuture, Configured, Deliver, DeliverMut, Exclusive, Handler, HandlerFn,
     IntoOutcome, On, OnFull, Outcome, Queue, Registered, handler, on, on_async,
 };
-pub use info::{ParseRunIdError, Run, RunId, RunInfo};
+pub use info::{Run, RunInfo};
 pub use interests::Interests;
 pub use macros::{callback_events, callback_handler};
 pub use payload::{
@@ -42,6 +43,7 @@ pub use payload::{
     Serialized, TokenUsage, ToolCall, ToolCallChunk, buffer_string,
 };
 pub use record::Record;
+pub use run_id::{ParseRunIdError, RunId};
 pub use runs::{
     Asked, Asking, Async, Blocking, Chain, ChainRun, Deciding, Failing, Flavour, Inputs, IntoChunk,
     Kind, Llm, LlmIter, LlmRun, LlmStream, Messages, Opening, Prompts, Query, Retriever,

@@ -14,7 +14,8 @@ use tokio::sync::Semaphore;
 use crate::delivery::{Receipt, Room, lock};
 use crate::events::Events;
 use crate::handler::{Deliver, Outcome};
-use crate::{BoxFuture, EventSet, Interests, Run, RunInfo};
+use crate::set::method;
+use crate::{EventSet, Interests, Run, RunInfo};
 
 /// An event that was emitted, with its run. Made by [`Callbacks::record`](crate::Callbacks::record),
 /// and by whoever [reads a recording](crate::handlers::JsonLines::read).
@@ -74,9 +75,7 @@ impl<S: EventSet> Record<S> {
     /// The method that a handler would have for it, such as `on_llm_new_token`.
     #[must_use]
     pub fn method(&self) -> &'static str {
-        let index = usize::try_from(S::index(&self.event())).ok();
-        let method = index.and_then(|index| S::METHODS.get(index));
-        method.copied().unwrap_or_default()
+        method::<S>(S::index(&self.event()))
     }
 }
 
@@ -231,9 +230,9 @@ impl<S: EventSet> Drop for Records<S> {
 }
 
 /// What is registered for a stream. It hears everything, and is never called.
-pub(crate) struct Recording;
+pub(crate) struct RecordHandler;
 
-impl<S: EventSet> Deliver<S> for Recording {
+impl<S: EventSet> Deliver<S> for RecordHandler {
     fn name(&self) -> &'static str {
         "record"
     }
@@ -243,19 +242,7 @@ impl<S: EventSet> Deliver<S> for Recording {
         Interests::ALL.without(S::DECISIONS)
     }
 
-    fn async_interests(&self) -> Interests {
-        Interests::NONE
-    }
-
     fn deliver(&self, _: &Run<'_>, _: &S::Ref<'_>) -> Outcome {
         Ok(())
-    }
-
-    fn deliver_async<'a, 'e: 'a>(
-        &'a self,
-        _: &'a Run<'e>,
-        _: &'a S::Ref<'e>,
-    ) -> BoxFuture<'a, Outcome> {
-        Box::pin(std::future::ready(Ok(())))
     }
 }

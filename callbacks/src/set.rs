@@ -36,6 +36,13 @@ pub trait EventSet: Sized + Send + Sync + 'static {
     }
 }
 
+/// The handler method of the event with this index.
+pub(crate) fn method<S: EventSet>(event: u32) -> &'static str {
+    let event = usize::try_from(event).ok();
+    let method = event.and_then(|event| S::METHODS.get(event));
+    method.copied().unwrap_or_default()
+}
+
 /// Something that happened: a struct of a module under `#[callback_events]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an event",

@@ -9,10 +9,11 @@ use std::sync::{Arc, Mutex};
 
 use tokio::sync::oneshot;
 
-use super::call::{Aftermath, Called, quietly, shown};
+use super::aftermath::Aftermath;
+use super::call::{Called, quietly, shown};
 use super::callback::{self, During, inside};
 use super::delivering::{Prepared, deliver};
-use super::dispatcher::{Entry, Route, Sort};
+use super::dispatcher::{Entry, Route, Way};
 use super::emission::Place;
 use super::ledger::Trouble;
 use super::lock;
@@ -66,9 +67,9 @@ pub(crate) async fn ask<E: DecisionEvent>(
         asked.settled = Some(E::Reply::stop(reason));
         return Ok(asked);
     }
-    for (entry, sort) in place.registry.asked::<E::Set>(E::INDEX) {
+    for (entry, way) in place.registry.asked::<E::Set>(E::INDEX) {
         place.sequencer.turn().await;
-        let reply = match ask_one(place, &event, &mut asked.event, entry, sort).await {
+        let reply = match ask_one(place, &event, &mut asked.event, entry, way).await {
             Ok(ControlFlow::Continue(())) => continue,
             Ok(ControlFlow::Break(reply)) => reply,
             Err(error) => match *error {
@@ -88,15 +89,15 @@ async fn ask_one<E: DecisionEvent>(
     event: &E,
     now: &mut Option<<E::Set as EventSet>::Owned>,
     entry: &Arc<Entry<E::Set>>,
-    sort: Sort,
+    way: Way,
 ) -> Result<ControlFlow<E::Reply>, Box<EmitError>> {
     let question = Arc::new(Question {
         handler: entry.delivery.clone(),
-        before: Mutex::new(entry.drained_before(place, sort)),
+        before: Mutex::new(entry.drained_before(place, way)),
         state: Mutex::new(State::Open),
     });
     let entry = entry.asking(question.clone());
-    let route = Route::to(&entry, sort);
+    let route = Route::to(&entry, way);
     let delivered = {
         let given = event.view();
         let view = now.as_ref().map_or(given, E::Set::view);
@@ -199,8 +200,8 @@ impl<S: EventSet> Deliver<S> for Question<S> {
 
 impl<S: EventSet> Entry<S> {
     /// What is queued for it, if the call does not go through its lane.
-    fn drained_before(&self, place: &Place<'_>, sort: Sort) -> Option<oneshot::Receiver<()>> {
-        let passes = sort == Sort::Future && self.options.background.is_some();
+    fn drained_before(&self, place: &Place<'_>, way: Way) -> Option<oneshot::Receiver<()>> {
+        let passes = way == Way::Future && self.options.background.is_some();
         passes.then(|| place.sequencer.drained(self)).flatten()
     }
 

@@ -39,7 +39,7 @@ struct Blocked {
     /// Whether it waits itself. Otherwise it works for one that does.
     waits: bool,
     /// Whether something is waited for that goes on by itself.
-    limited: bool,
+    goes_on: bool,
 }
 
 /// What goes on around a thread that waits.
@@ -68,7 +68,7 @@ impl Among {
         Blocked {
             among: self,
             waits: true,
-            limited: false,
+            goes_on: false,
         }
     }
 }
@@ -100,10 +100,10 @@ pub(super) fn work_alone() -> impl Drop {
 }
 
 /// Notes that what is waited for here goes on, whatever stands still.
-pub(super) fn note_limited() {
+pub(super) fn note_goes_on() {
     if let Some(blocked) = HERE.get() {
-        let limited = true;
-        HERE.set(Some(Blocked { limited, ..blocked }));
+        let goes_on = true;
+        HERE.set(Some(Blocked { goes_on, ..blocked }));
     }
 }
 
@@ -147,7 +147,7 @@ pub(crate) fn wait_for<T>(limited: impl Future<Output = T>) -> T {
 }
 
 /// Runs code that hands work on, to a runtime that goes on if this thread waits later.
-pub(crate) fn mark<R>(code: impl FnOnce() -> R) -> R {
+pub(crate) fn as_if_blocked<R>(code: impl FnOnce() -> R) -> R {
     let _marked = Marked::new(Among::here().0.blocked());
     code()
 }
@@ -189,12 +189,12 @@ fn park_until_ready<T>(
         if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
             return output;
         }
-        let limited = HERE.get().is_some_and(|blocked| blocked.limited);
+        let goes_on = HERE.get().is_some_and(|blocked| blocked.goes_on);
         if among == Among::Nothing {
             parked.wait(None);
         } else if parked.wait(Some(nap)) {
             (since, nap) = (Instant::now(), shortest);
-        } else if since.elapsed() < PATIENCE || limited {
+        } else if since.elapsed() < PATIENCE || goes_on {
             nap = longest.min(2 * nap);
         } else if let Some(output) = in_vain() {
             return output;

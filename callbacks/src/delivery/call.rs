@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
 
+use super::aftermath::Aftermath;
 use super::blocking;
 use super::callback::{self, During};
-use super::deferred::Turn;
 use super::dispatcher::Entry;
 use super::ledger::{Receipt, Trouble};
 use super::waiting::{Verdict, Waiting};
@@ -16,72 +16,6 @@ use crate::error::Repeated;
 use crate::handler::Outcome;
 use crate::payload::RunError;
 use crate::{BoxError, BoxFuture, EmitError, EventSet, Run, RunInfo};
-
-/// What calls leave behind for their emission: next to nothing, mostly.
-#[derive(Default)]
-pub(crate) struct Aftermath(Option<Box<Left>>);
-
-#[derive(Default)]
-struct Left {
-    /// What is to reach the emitter, with the id of the handler.
-    failures: Vec<(usize, EmitError)>,
-    /// What was put off.
-    turns: Vec<Turn>,
-}
-
-impl Aftermath {
-    pub(super) fn add(&mut self, others: Self) {
-        if let Some(others) = others.0 {
-            let left = self.0.get_or_insert_default();
-            left.failures.extend(others.failures);
-            left.turns.extend(others.turns);
-        }
-    }
-
-    fn owe(&mut self, turns: Vec<Turn>) {
-        self.0.get_or_insert_default().turns.extend(turns);
-    }
-
-    pub(super) fn is_nothing(&self) -> bool {
-        self.0.is_none()
-    }
-
-    /// The event has reached all handlers, so what they put off may be done.
-    pub(super) fn release(&mut self) {
-        let turns = self.0.iter_mut().flat_map(|left| &mut left.turns);
-        turns.for_each(Turn::release);
-    }
-
-    /// Has what was put off done by others. It can be waited for all the same.
-    pub(super) fn hand_on(&mut self) {
-        let turns = self.0.iter_mut().flat_map(|left| &mut left.turns);
-        turns.for_each(Turn::hand_on);
-    }
-
-    /// What was put off, to be waited for.
-    pub(crate) fn take_turns(&mut self) -> Vec<Turn> {
-        let left = self.0.as_mut();
-        left.map_or_else(Vec::new, |left| std::mem::take(&mut left.turns))
-    }
-
-    /// The failure of the handler that comes first in `order`.
-    #[inline]
-    pub(crate) fn raise(self, order: &[usize]) -> Result<(), Box<EmitError>> {
-        match self.0 {
-            Some(left) => first(left.failures, order).map_or(Ok(()), Err),
-            None => Ok(()),
-        }
-    }
-}
-
-#[cold]
-fn first(mut failures: Vec<(usize, EmitError)>, order: &[usize]) -> Option<Box<EmitError>> {
-    failures.sort_by_key(|(failed, _)| order.iter().position(|id| id == failed));
-    let mut failures = failures.into_iter();
-    let first = failures.next();
-    failures.for_each(|failure| quietly(|| drop(failure)));
-    first.map(|(_, error)| Box::new(error))
-}
 
 /// Handlers to be called, and their receipts if there are any.
 pub(super) struct Calls<'a, 'r, S: EventSet> {
@@ -239,8 +173,7 @@ impl<'a, S: EventSet> Called<'a, S> {
             event: method,
             source: error,
         };
-        let left = aftermath.0.get_or_insert_default();
-        left.failures.push((entry.id, error));
+        aftermath.fail(entry.id, error);
     }
 }
 

@@ -1,7 +1,6 @@
 //! What is put off in a run tree, because it was emitted inside a callback: it is done in order,
 //! once the emission around it has reached all its handlers, and before anything later is emitted.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
@@ -13,6 +12,7 @@ use futures_util::FutureExt;
 
 use super::call::quietly;
 use super::driven::{Driven, hand_on, poll_once_more};
+use super::line::Line;
 use super::runtime::Handle;
 use super::sync::{AtomicBool, Mutex, MutexGuard, lock};
 use super::wakers::Wakers;
@@ -35,10 +35,8 @@ pub(crate) struct Deferred {
 
 #[derive(Default)]
 struct Queue {
-    work: VecDeque<Slot>,
-    queued: u64,
-    /// How much was begun, and how much is done.
-    begun: u64,
+    work: Line<Work>,
+    /// How much is done.
     done: u64,
     /// Does the work, one after another. Present while there is any.
     driver: Option<Driven<()>>,
@@ -46,12 +44,6 @@ struct Queue {
     handed_on: Option<u64>,
     /// Those who wait for something to change.
     waiting: Wakers,
-}
-
-struct Slot {
-    work: Work,
-    /// Work is queued in the middle of an emission, and done when that has reached its handlers.
-    released: bool,
 }
 
 impl Deferred {
@@ -82,15 +74,10 @@ impl Deferred {
         if closed.is_some_and(|closed| closed.load(Ordering::SeqCst)) {
             return None;
         }
-        queue.work.push_back(Slot {
-            work: work(),
-            released: !held,
-        });
-        queue.queued += 1;
+        let number = queue.work.push(work(), held);
         self.pending.store(true, Ordering::Release);
         let drive = || FutureExt::shared(Box::pin(drive(self.clone())) as Work);
         queue.driver.get_or_insert_with(drive);
-        let number = queue.queued;
         let mut turn = self.turn_of(&mut queue, number)?;
         turn.responsible = true;
         turn.held.extend(held.then_some(number));
@@ -100,7 +87,7 @@ impl Deferred {
     /// When all is done that is queued now; `None` if there is nothing to wait for.
     pub(crate) fn turn(self: &Arc<Self>) -> Option<Turn> {
         let mut queue = lock(&self.queue);
-        let number = queue.queued;
+        let number = queue.work.last();
         self.turn_of(&mut queue, number)
     }
 
@@ -120,38 +107,28 @@ impl Deferred {
     fn poll_next(&self, driver: u64, cx: &mut Context<'_>) -> Poll<Option<Work>> {
         let waker = cx.waker().clone();
         let mut queue = lock(&self.queue);
-        match queue.work.front() {
-            Some(slot) if slot.released => {
-                queue.begun += 1;
-                let next = queue.work.pop_front();
-                drop(queue);
-                Poll::Ready(next.map(|slot| slot.work))
-            }
-            Some(_) => {
-                let before = queue.waiting.register(driver, waker);
-                drop(queue);
-                drop(before);
-                Poll::Pending
-            }
-            None => {
-                self.pending.store(false, Ordering::Release);
-                queue.handed_on = None;
-                let driver = queue.driver.take();
-                drop(queue);
-                drop(driver);
-                Poll::Ready(None)
-            }
+        if let Some(work) = queue.work.take() {
+            return Poll::Ready(Some(work));
         }
+        if !queue.work.is_empty() {
+            let before = queue.waiting.register(driver, waker);
+            drop(queue);
+            drop(before);
+            return Poll::Pending;
+        }
+        self.pending.store(false, Ordering::Release);
+        queue.handed_on = None;
+        let driver = queue.driver.take();
+        drop(queue);
+        drop(driver);
+        Poll::Ready(None)
     }
 
     /// Lets held work go.
     fn release(&self, numbers: &[u64]) {
         let mut queue = lock(&self.queue);
         for number in numbers {
-            let ahead = number.checked_sub(queue.begun + 1).map(usize::try_from);
-            if let Some(slot) = ahead.and_then(|ahead| queue.work.get_mut(ahead.ok()?)) {
-                slot.released = true;
-            }
+            queue.work.release(*number);
         }
         wake_all(queue);
     }

@@ -8,16 +8,17 @@ use std::task::{Context, Poll};
 use futures_util::future::join_all;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::aftermath::Aftermath;
 use super::blocking::{self, is_blocked};
-use super::call::{Aftermath, Called, Calls, call_all, poll_all};
+use super::call::{Called, Calls, call_all, poll_all};
 use super::dispatcher::Route;
 use super::emission::Place;
 use super::ledger::Receipt;
 use super::queued::{Emission, QueuedCall, Surroundings};
 use super::receipts::{self, Receipts};
 use super::room::{self, Room};
-use super::sequencer::{Held, Queued};
-use super::waiting::{Reply, Verdict, Waiting};
+use super::sequencer::{Addressed, Held};
+use super::waiting::{OnLane, Verdict, Waiting};
 use crate::{EmitError, EventSet, Run};
 
 /// What an event has before it is delivered, if it was on its way for some time.
@@ -89,7 +90,7 @@ pub(super) struct Reached {
 #[derive(Default)]
 struct InQueues {
     held: Vec<Held>,
-    replies: Vec<Reply>,
+    on_lanes: Vec<OnLane>,
 }
 
 impl Reached {
@@ -111,13 +112,13 @@ impl Reached {
         poll_all(futures, run, event, &mut self.aftermath, &mut waiting, cx);
         // What runs in the lanes from now on comes after what was put off here.
         self.aftermath.release();
-        let InQueues { held, replies } = mem::take(&mut self.queued);
+        let InQueues { held, on_lanes } = mem::take(&mut self.queued);
         if !held.is_empty() {
             let here = is_blocked() && !prepared.on_lanes;
-            release_all(held, if here { replies.len() } else { 0 });
-            let replies = replies.into_iter().zip(&route.lanes);
-            waiting.extend(replies.map(|(reply, entry)| {
-                Waiting::reply(reply, Called::new(entry, run, S::index(event)))
+            release_all(held, if here { on_lanes.len() } else { 0 });
+            let on_lanes = on_lanes.into_iter().zip(&route.lanes);
+            waiting.extend(on_lanes.map(|(call, entry)| {
+                Waiting::on_lane(call, Called::new(entry, run, S::index(event)))
             }));
         }
         waiting
@@ -245,21 +246,21 @@ fn fill_queues<S: EventSet>(
         recorded_at: place.sequencer.recorded_at(),
         event: owned.clone(),
     };
-    let mut replies = Vec::with_capacity(route.lanes.len());
+    let mut on_lanes = Vec::with_capacity(route.lanes.len());
     let receipts = prepared.receipts.iter_mut();
     let receipts = receipts.flat_map(|all| all.lanes.iter_mut().chain(&mut all.background));
     let mut receipts = receipts.map(Option::take);
     let count = route.lanes.len() + route.background.len();
     let (seq, held) = place.sequencer.enqueue(place.closed, count, |queues| {
         for entry in &route.lanes {
-            let (reply, answer) = oneshot::channel();
+            let (tell, done) = oneshot::channel();
             let verdict = Verdict::within(entry.options.timeout);
             let emission = Emission {
-                reply,
+                tell,
                 verdict: verdict.clone(),
             };
-            replies.push(Reply { answer, verdict });
-            queues.add(Queued {
+            on_lanes.push(OnLane { done, verdict });
+            queues.add(Addressed {
                 ledger: &entry.ledger,
                 receipt: receipts.next().flatten(),
                 to: call(entry).awaited(emission),
@@ -267,7 +268,7 @@ fn fill_queues<S: EventSet>(
         }
         for (to, room) in route.background.iter().zip(room) {
             call(&to.entry).background(to, room, |job| {
-                queues.add(Queued {
+                queues.add(Addressed {
                     ledger: &to.entry.ledger,
                     receipt: receipts.next().flatten(),
                     to: job,
@@ -284,6 +285,6 @@ fn fill_queues<S: EventSet>(
     Some(Reached {
         seq,
         aftermath,
-        queued: InQueues { held, replies },
+        queued: InQueues { held, on_lanes },
     })
 }

@@ -98,15 +98,15 @@ impl<S: EventSet> Entry<S> {
     }
 
     /// By which of its methods it is called for an event.
-    fn sorts(&self, event: u32) -> impl Iterator<Item = Sort> + use<S> {
+    fn ways(&self, event: u32) -> impl Iterator<Item = Way> + use<S> {
         let plain = self.plain.contains(event).then_some(
             if self.options.inline && self.options.background.is_none() {
-                Sort::Inline
+                Way::Inline
             } else {
-                Sort::Lane
+                Way::Lane
             },
         );
-        let future = self.futures.contains(event).then_some(Sort::Future);
+        let future = self.futures.contains(event).then_some(Way::Future);
         plain.into_iter().chain(future)
     }
 
@@ -143,7 +143,7 @@ pub(crate) struct Route<S: EventSet> {
 
 /// How a handler is called.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(super) enum Way {
     Inline,
     Lane,
     Future,
@@ -151,18 +151,13 @@ pub(super) enum Sort {
 
 impl<S: EventSet> Route<S> {
     /// To one handler, called in one way.
-    pub(super) fn to(entry: &Arc<Entry<S>>, sort: Sort) -> Self {
+    pub(super) fn to(entry: &Arc<Entry<S>>, way: Way) -> Self {
         let order = Arc::new([entry.id]);
-        let of = |wanted| {
-            (sort == wanted)
-                .then(|| entry.clone())
-                .into_iter()
-                .collect()
-        };
+        let of = |wanted| (way == wanted).then(|| entry.clone()).into_iter().collect();
         Self {
-            inline: of(Sort::Inline),
-            lanes: of(Sort::Lane),
-            futures: of(Sort::Future),
+            inline: of(Way::Inline),
+            lanes: of(Way::Lane),
+            futures: of(Way::Future),
             background: Vec::new(),
             order,
         }
@@ -212,15 +207,15 @@ impl<S: EventSet> Dispatcher<S> {
             listeners.cloned().collect::<Vec<_>>()
         };
         let order: Arc<[usize]> = entries.iter().map(|entry| entry.id).collect();
-        let awaited = |entry: &Entry<S>, event, sort| {
-            entry.options.background.is_none() && entry.sorts(event).any(|of| of == sort)
+        let awaited = |entry: &Entry<S>, event, way| {
+            entry.options.background.is_none() && entry.ways(event).any(|of| of == way)
         };
         let routes = (0u32..)
             .take(S::METHODS.len())
             .map(|event| Route {
-                inline: listeners(&|entry| awaited(entry, event, Sort::Inline)),
-                lanes: listeners(&|entry| awaited(entry, event, Sort::Lane)),
-                futures: listeners(&|entry| awaited(entry, event, Sort::Future)),
+                inline: listeners(&|entry| awaited(entry, event, Way::Inline)),
+                lanes: listeners(&|entry| awaited(entry, event, Way::Lane)),
+                futures: listeners(&|entry| awaited(entry, event, Way::Future)),
                 background: background(&entries, event),
                 order: order.clone(),
             })
@@ -252,9 +247,9 @@ impl<S: EventSet> Dispatcher<S> {
     }
 
     /// Those who are asked about an event, in registration order, and how.
-    pub(super) fn asked(&self, event: u32) -> impl Iterator<Item = (&Arc<Entry<S>>, Sort)> {
+    pub(super) fn asked(&self, event: u32) -> impl Iterator<Item = (&Arc<Entry<S>>, Way)> {
         let entries = self.entries.iter();
-        entries.flat_map(move |entry| entry.sorts(event).map(move |sort| (entry, sort)))
+        entries.flat_map(move |entry| entry.ways(event).map(move |way| (entry, way)))
     }
 
     pub(crate) fn route(&self, event: u32) -> Option<&Route<S>> {

@@ -2,7 +2,7 @@
 //! whoever waits, and handed on to a runtime when nobody is left who feels responsible.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
@@ -15,28 +15,47 @@ pub(crate) type Driven<T> = Shared<BoxFuture<'static, T>>;
 
 /// Has it driven in the background: by the runtime at hand, or else by `home`.
 pub(crate) fn hand_on<T: Clone + Send + Sync + 'static>(driven: Driven<T>, home: Option<&Handle>) {
-    let here = at_hand();
-    match here.as_ref().or(home) {
-        Some(runtime) => drop(runtime.spawn(Background(Some(driven)))),
-        None => on_own_runtime(driven),
+    spawn(driven, at_hand().as_ref().or(home));
+}
+
+/// Has a task drive a future: on this runtime, or else on our own. If there is neither, it is
+/// dropped.
+pub(super) fn spawn<F>(future: F, runtime: Option<&Handle>)
+where
+    F: Future<Output: Send> + Unpin + Send + 'static,
+{
+    match runtime {
+        Some(runtime) => drop(runtime.spawn(Background(Some(future)))),
+        None => spawn_on_own(future),
     }
 }
 
-/// A driven future on a runtime. One that shuts down drops its tasks; then our own goes on with it.
-struct Background<T: Clone + Send + Sync + 'static>(Option<Driven<T>>);
+fn spawn_on_own<F: Future<Output: Send> + Send + 'static>(future: F) {
+    if let Some(runtime) = own_runtime() {
+        drop(runtime.spawn(future));
+    }
+}
 
-impl<T: Clone + Send + Sync + 'static> Future for Background<T> {
+/// A future on a runtime. One that shuts down drops its tasks; then our own goes on with it.
+struct Background<F: Future<Output: Send> + Unpin + Send + 'static>(Option<F>);
+
+impl<F: Future<Output: Send> + Unpin + Send + 'static> Future for Background<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        poll_once_more(&mut self.0, cx).map(drop)
+        if let Some(future) = &mut self.0 {
+            let output = ready!(future.poll_unpin(cx));
+            self.0 = None;
+            drop(output);
+        }
+        Poll::Ready(())
     }
 }
 
-impl<T: Clone + Send + Sync + 'static> Drop for Background<T> {
+impl<F: Future<Output: Send> + Unpin + Send + 'static> Drop for Background<F> {
     fn drop(&mut self) {
-        if let Some(driven) = self.0.take() {
-            on_own_runtime(driven);
+        if let Some(future) = self.0.take() {
+            spawn_on_own(future);
         }
     }
 }
@@ -54,10 +73,4 @@ pub(crate) fn poll_once_more<T: Clone>(
         *driven = None;
     }
     polled.map(Some)
-}
-
-fn on_own_runtime<T: Clone + Send + Sync + 'static>(driven: Driven<T>) {
-    if let Some(runtime) = own_runtime() {
-        drop(runtime.spawn(driven));
-    }
 }

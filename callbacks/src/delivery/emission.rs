@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll};
 
-use super::call::{Aftermath, Calls, poll_all};
+use super::aftermath::Aftermath;
+use super::call::{Calls, poll_all};
 use super::callback;
 use super::delivering::{Prepared, deliver, reach_inline, reach_queues, wait_for_all};
 use super::dispatcher::Route;

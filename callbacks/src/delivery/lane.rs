@@ -2,7 +2,6 @@
 //! if it is exclusive) away from its emissions, one event after another: a sync method by whatever
 //! thread has the lane at the moment, an async one in a task that has it.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use super::call::forget;
 use super::ledger::Receipt;
+use super::line::Line;
 use super::runtime::Handle;
 use super::sync::{Mutex, lock};
 use super::{room, task, workers};
@@ -39,25 +39,16 @@ pub(super) const JOBS_IN_A_ROW: usize = 64;
 
 #[derive(Default)]
 pub(crate) struct Lane {
-    line: Mutex<Line>,
+    state: Mutex<State>,
     /// The places that are free, if the lane is a bounded queue.
     places: Mutex<Option<(Queue, Arc<Semaphore>)>>,
 }
 
 #[derive(Default)]
-struct Line {
-    jobs: VecDeque<Slot>,
-    /// How many jobs have left the line: the ticket of the job in front.
-    taken: u64,
+struct State {
+    jobs: Line<(Job, Numbered)>,
     /// Whether somebody has the lane, or will have it.
     scheduled: bool,
-}
-
-struct Slot {
-    job: Job,
-    numbered: Numbered,
-    /// A job is queued before the inline handlers are called for its event, and runs after them.
-    released: bool,
 }
 
 /// A place in a lane. Its job may run when it is dropped.
@@ -79,14 +70,9 @@ pub(super) enum Next<T> {
 impl Lane {
     /// Queues a job, which stays where it is while the ticket lives.
     pub(super) fn push(self: Arc<Self>, numbered: Numbered, job: Job) -> Ticket {
-        let mut line = lock(&self.line);
-        let number = line.taken + line.jobs.len() as u64;
-        line.jobs.push_back(Slot {
-            job,
-            numbered,
-            released: false,
-        });
-        drop(line);
+        // A job is queued before the inline handlers are called for its event, and runs after them.
+        let held = true;
+        let number = lock(&self.state).jobs.push((job, numbered), held);
         Ticket { lane: self, number }
     }
 
@@ -104,8 +90,8 @@ impl Lane {
     /// Whether there is nothing in it, and nobody at it or about to come.
     pub(super) fn is_idle(&self) -> bool {
         let wanted = lock(&self.places).as_ref().is_some_and(is_wanted);
-        let line = lock(&self.line);
-        line.jobs.is_empty() && !line.scheduled && !wanted
+        let state = lock(&self.state);
+        state.jobs.is_empty() && !state.scheduled && !wanted
     }
 
     /// Runs jobs until none is left that may run here, or the lane's turn is over. Returns whether
@@ -126,14 +112,15 @@ impl Lane {
 
     /// Takes the job in front, if it is of this sort.
     pub(super) fn next<T>(&self, sort: impl FnOnce(Job) -> Result<T, Job>) -> Next<T> {
-        let mut line = lock(&self.line);
-        let Some(slot) = line.next() else {
+        let mut state = lock(&self.state);
+        let Some((job, numbered)) = state.jobs.take() else {
+            state.scheduled = false;
             return Next::Nothing;
         };
-        match sort(slot.job) {
-            Ok(job) => Next::Job(job, slot.numbered),
+        match sort(job) {
+            Ok(job) => Next::Job(job, numbered),
             Err(job) => {
-                line.put_back(Slot { job, ..slot });
+                state.jobs.put_back((job, numbered));
                 Next::Elsewhere
             }
         }
@@ -141,11 +128,8 @@ impl Lane {
 
     /// Gives the lane to a worker or a task, whichever is next.
     pub(super) fn go_on(self: &Arc<Self>) {
-        let runtime = match lock(&self.line).jobs.front() {
-            Some(Slot {
-                job: Job::Task(runtime, _),
-                ..
-            }) => Some(runtime.clone()),
+        let runtime = match lock(&self.state).jobs.front() {
+            Some((Job::Task(runtime, _), _)) => Some(runtime.clone()),
             _ => None,
         };
         match runtime {
@@ -188,38 +172,12 @@ fn run(call: Call, numbered: Numbered) {
     forget(catch_unwind(AssertUnwindSafe(|| call(numbered))));
 }
 
-impl Line {
-    fn release(&mut self, number: u64) {
-        let ahead = number.checked_sub(self.taken);
-        let index = ahead.and_then(|ahead| usize::try_from(ahead).ok());
-        if let Some(slot) = index.and_then(|index| self.jobs.get_mut(index)) {
-            slot.released = true;
-        }
-    }
-
-    fn next(&mut self) -> Option<Slot> {
-        if !self.ready() {
-            self.scheduled = false;
-            return None;
-        }
-        self.taken += 1;
-        self.jobs.pop_front()
-    }
-
-    fn put_back(&mut self, slot: Slot) {
-        self.taken -= 1;
-        self.jobs.push_front(slot);
-    }
-
+impl State {
     /// Takes the lane, if nobody has it and there is something to run.
     fn claim(&mut self) -> bool {
-        let free = self.ready() && !self.scheduled;
+        let free = self.jobs.is_ready() && !self.scheduled;
         self.scheduled |= free;
         free
-    }
-
-    fn ready(&self) -> bool {
-        self.jobs.front().is_some_and(|slot| slot.released)
     }
 }
 
@@ -227,10 +185,10 @@ impl Ticket {
     /// Lets the job go, and leaves it to whoever comes to the lane: that somebody does, if there are
     /// others in it.
     pub(super) fn release(&self) {
-        let mut line = lock(&self.lane.line);
-        line.release(self.number);
-        if line.jobs.len() > 1 && line.claim() {
-            drop(line);
+        let mut state = lock(&self.lane.state);
+        state.jobs.release(self.number);
+        if state.jobs.len() > 1 && state.claim() {
+            drop(state);
             self.lane.go_on();
         }
     }
@@ -238,25 +196,25 @@ impl Ticket {
     /// Runs the job, which was let go, on this thread; unless somebody has the lane or there is another
     /// in front of it. Then the lane comes to it. What comes after it is for others.
     pub(super) fn run_here(self) {
-        let mut line = lock(&self.lane.line);
-        if line.taken != self.number || !line.claim() {
+        let mut state = lock(&self.lane.state);
+        if !state.jobs.is_next(self.number) || !state.claim() {
             return;
         }
-        drop(line);
+        drop(state);
         if let Next::Job(call, numbered) = self.lane.next(Job::call) {
             run(call, numbered);
         }
-        lock(&self.lane.line).scheduled = false;
+        lock(&self.lane.state).scheduled = false;
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        let mut line = lock(&self.lane.line);
-        line.release(self.number);
+        let mut state = lock(&self.lane.state);
+        state.jobs.release(self.number);
         // What is released behind a job that is not is scheduled when that one is.
-        if line.claim() {
-            drop(line);
+        if state.claim() {
+            drop(state);
             self.lane.go_on();
         }
     }

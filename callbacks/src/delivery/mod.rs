@@ -11,7 +11,7 @@
 //! |---|---|
 //! | nobody listening costs nothing | `emission`, `registry` |
 //! | where a method runs | `dispatcher`; `workers` for sync methods, `task` for async ones in the background; `blocking` where a thread waits |
-//! | everything queued is in the order of its numbers | `sequencer`, `lane` |
+//! | everything queued is in the order of its numbers | `sequencer`, `lane`, `line` |
 //! | an emission waits for awaited handlers, and for room | `delivering`, `waiting`, `room` |
 //! | a failure is one handler's own | `call` |
 //! | a terminal event, once begun, reaches everybody | `driven`, and `runs::closing` |
@@ -19,6 +19,7 @@
 //! | inside a callback nothing waits | `callback`, `put_off`, `deferred` |
 //! | a flush is honest | `ledger`, `flush` |
 
+mod aftermath;
 mod asking;
 mod blocking;
 mod call;
@@ -31,6 +32,7 @@ mod emission;
 mod flush;
 mod lane;
 mod ledger;
+mod line;
 mod perhaps;
 mod pool;
 mod put_off;
@@ -49,7 +51,7 @@ mod workers;
 pub use flush::{FlushReport, HandlerReport};
 
 pub(crate) use asking::{Replied, ask};
-pub(crate) use blocking::{block_on, mark, wait_for};
+pub(crate) use blocking::{as_if_blocked, block_on, wait_for};
 pub(crate) use call::{quietly, shown};
 pub(crate) use callback::{holds, inside, owe};
 pub(crate) use deferred::Turn;

@@ -10,8 +10,9 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
+use super::aftermath::Aftermath;
 use super::blocking::{is_alone, work_alone};
-use super::call::{Aftermath, Calls, call_lane, poll_all, quietly};
+use super::call::{Calls, call_lane, poll_all, quietly};
 use super::dispatcher::{Background, Entry};
 use super::lane::{Job, Numbered};
 use super::room::Room;
@@ -59,7 +60,7 @@ pub(super) struct QueuedCall<S: EventSet> {
 
 /// The emission that waits for the call.
 pub(super) struct Emission {
-    pub(super) reply: oneshot::Sender<Aftermath>,
+    pub(super) tell: oneshot::Sender<Aftermath>,
     pub(super) verdict: Verdict,
 }
 
@@ -130,8 +131,8 @@ impl<S: EventSet> QueuedCall<S> {
             event,
         } = self;
         let Numbered { seq, receipt } = numbered;
-        if let Some(Emission { reply, verdict }) = emission.as_ref().filter(|_| entry.asks)
-            && reply.is_closed()
+        if let Some(Emission { tell, verdict }) = emission.as_ref().filter(|_| entry.asks)
+            && tell.is_closed()
         {
             // It is counted already if its time was up.
             if verdict.claim() {
@@ -153,7 +154,7 @@ impl<S: EventSet> QueuedCall<S> {
         quietly(|| drop((entry, event, info)));
         if let Some(emission) = emission {
             // Nobody waits if the emission was dropped.
-            let _ = emission.reply.send(aftermath);
+            let _ = emission.tell.send(aftermath);
         }
     }
 

@@ -5,7 +5,7 @@ use std::any::{Any, TypeId};
 use std::fmt::Debug;
 use std::sync::Arc;
 
-use super::dispatcher::{Dispatcher, Entry, Route, Sort};
+use super::dispatcher::{Dispatcher, Entry, Route, Way};
 use super::ledger::Ledger;
 use crate::info::Labels;
 use crate::{Event, EventSet, Interests};
@@ -179,7 +179,7 @@ impl Registry {
     pub(super) fn asked<S: EventSet>(
         &self,
         event: u32,
-    ) -> impl Iterator<Item = (&Arc<Entry<S>>, Sort)> {
+    ) -> impl Iterator<Item = (&Arc<Entry<S>>, Way)> {
         let dispatcher = self.dispatcher::<S>().into_iter();
         dispatcher.flat_map(move |dispatcher| dispatcher.asked(event))
     }

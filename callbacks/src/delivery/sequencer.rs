@@ -43,7 +43,7 @@ struct Lanes {
 }
 
 /// An event for one handler, to be queued.
-pub(super) struct Queued<'a> {
+pub(super) struct Addressed<'a> {
     pub(super) ledger: &'a Arc<Ledger>,
     /// If there is one already.
     pub(super) receipt: Option<Receipt>,
@@ -210,7 +210,7 @@ pub(super) struct Queues<'a> {
 }
 
 impl Queues<'_> {
-    pub(super) fn add(&mut self, event: Queued<'_>) {
+    pub(super) fn add(&mut self, event: Addressed<'_>) {
         let receipt = event.receipt.unwrap_or_else(|| event.ledger.receipt());
         let seq = self.seq;
         let numbered = Numbered { seq, receipt };
@@ -257,7 +257,7 @@ mod tests {
         for id in 0..10 * KEPT {
             let to = To::Lane((id, None), Job::Call(Box::new(|_| {})));
             let (ledger, receipt) = (&ledger, None);
-            let event = Queued {
+            let event = Addressed {
                 ledger,
                 receipt,
                 to,

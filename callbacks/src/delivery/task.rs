@@ -9,41 +9,24 @@ use std::task::{Context, Poll, ready};
 use futures_util::FutureExt;
 
 use super::call::quietly;
+use super::driven;
 use super::lane::{JOBS_IN_A_ROW, Job, Lane, Next};
-use super::runtime::{Handle, own_runtime};
+use super::runtime::Handle;
 use crate::BoxFuture;
 
-/// Has a task run the lane, on this runtime if it is one.
+/// Has a task run the lane, on this runtime if it is one. If there is none at all, what is in the
+/// lane stays pending for ever, and counted as such.
 pub(super) fn spawn(lane: Arc<Lane>, runtime: Option<&Handle>) {
-    let runs = Runs {
-        lane: Some(lane),
-        call: None,
-    };
-    runs.spawn(runtime);
+    driven::spawn(RunsLane { lane, call: None }, runtime);
 }
 
-struct Runs {
-    /// Gone when there is nothing more to do with it.
-    lane: Option<Arc<Lane>>,
+struct RunsLane {
+    lane: Arc<Lane>,
     /// The call that is under way.
     call: Option<BoxFuture<'static, ()>>,
 }
 
-impl Runs {
-    fn spawn(mut self, runtime: Option<&Handle>) {
-        let runtime = match runtime {
-            Some(runtime) => Some(runtime),
-            None => own_runtime(),
-        };
-        match runtime {
-            Some(runtime) => drop(runtime.spawn(self)),
-            // What is in the lane stays pending for ever, and counted as such.
-            None => self.lane = None,
-        }
-    }
-}
-
-impl Future for Runs {
+impl Future for RunsLane {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
@@ -53,26 +36,21 @@ impl Future for Runs {
                 let call = self.call.take();
                 quietly(|| drop((call, called)));
             }
-            let Some(lane) = &self.lane else {
-                return Poll::Ready(());
-            };
-            match lane.next(Job::task) {
+            match self.lane.next(Job::task) {
                 Next::Job((runtime, start), numbered) => {
                     self.call = Some(start(numbered));
                     let moves = runtime.filter(|runtime| !is_here(runtime));
                     if let Some(runtime) = moves {
-                        let lane = self.lane.take();
-                        let call = self.call.take();
-                        Self { lane, call }.spawn(Some(&runtime));
+                        let (lane, call) = (self.lane.clone(), self.call.take());
+                        driven::spawn(Self { lane, call }, Some(&runtime));
                         return Poll::Ready(());
                     }
                 }
                 Next::Elsewhere => {
-                    if let Some(lane) = self.lane.take() {
-                        lane.go_on();
-                    }
+                    self.lane.go_on();
+                    return Poll::Ready(());
                 }
-                Next::Nothing => self.lane = None,
+                Next::Nothing => return Poll::Ready(()),
             }
         }
         // Others may have something to do, too.
@@ -83,18 +61,4 @@ impl Future for Runs {
 
 fn is_here(runtime: &Handle) -> bool {
     Handle::try_current().is_ok_and(|here| here.id() == runtime.id())
-}
-
-impl Drop for Runs {
-    /// A runtime that shuts down drops its tasks; then our own goes on with this one.
-    fn drop(&mut self) {
-        if let Some(lane) = self.lane.take() {
-            let call = self.call.take();
-            let runs = Self {
-                lane: Some(lane),
-                call,
-            };
-            runs.spawn(None);
-        }
-    }
 }

@@ -13,32 +13,33 @@ use tokio::sync::oneshot;
 use tokio::task::coop::{Unconstrained, unconstrained};
 use tokio::time::{Instant, Sleep, sleep};
 
-use super::blocking::{is_alone, note_limited, patience};
-use super::call::{Aftermath, AsyncCall, Called};
+use super::aftermath::Aftermath;
+use super::blocking::{is_alone, note_goes_on, patience};
+use super::call::{AsyncCall, Called};
 use super::deferred::Turn;
 use super::ledger::Trouble;
 use super::runtime::timers;
 use crate::EventSet;
 
-/// A handler that has not answered yet, and what it put off. A handler is waited for as long as its
+/// A handler that is not done yet, and what it put off. A handler is waited for as long as its
 /// options allow: then an async method is dropped where it waits, while a sync one goes on and
 /// keeps its lane busy.
 pub(super) struct Waiting<'a, S: EventSet> {
-    answer: Option<Answer<'a, S>>,
+    pending: Option<Pending<'a, S>>,
     timer: Option<Timer>,
     /// What was put off; `None` if it is not waited for.
     turns: Option<Vec<Turn>>,
     aftermath: Aftermath,
 }
 
-enum Answer<'a, S: EventSet> {
-    Call(AsyncCall<'a, S>),
-    Reply(Reply, Called<'a, S>),
+enum Pending<'a, S: EventSet> {
+    Async(AsyncCall<'a, S>),
+    OnLane(OnLane, Called<'a, S>),
 }
 
-/// The answer of a lane. Closed without one means that the handler is gone.
-pub(super) struct Reply {
-    pub(super) answer: oneshot::Receiver<Aftermath>,
+/// A call on a lane. If it is never done, for `done` is closed, the handler is gone.
+pub(super) struct OnLane {
+    pub(super) done: oneshot::Receiver<Aftermath>,
     pub(super) verdict: Verdict,
 }
 
@@ -61,11 +62,11 @@ impl Verdict {
 
 impl<'a, S: EventSet> Waiting<'a, S> {
     pub(super) fn call(call: AsyncCall<'a, S>) -> Self {
-        Self::new(Some(Answer::Call(call)))
+        Self::new(Some(Pending::Async(call)))
     }
 
-    pub(super) fn reply(reply: Reply, called: Called<'a, S>) -> Self {
-        Self::new(Some(Answer::Reply(reply, called)))
+    pub(super) fn on_lane(call: OnLane, called: Called<'a, S>) -> Self {
+        Self::new(Some(Pending::OnLane(call, called)))
     }
 
     pub(super) fn turns(turns: Vec<Turn>) -> Self {
@@ -75,9 +76,9 @@ impl<'a, S: EventSet> Waiting<'a, S> {
         }
     }
 
-    fn new(answer: Option<Answer<'a, S>>) -> Self {
+    fn new(pending: Option<Pending<'a, S>>) -> Self {
         Self {
-            answer,
+            pending,
             timer: None,
             turns: None,
             aftermath: Aftermath::default(),
@@ -89,26 +90,26 @@ impl<'a, S: EventSet> Waiting<'a, S> {
         self.turns.get_or_insert_default();
     }
 
-    /// Whether the handler has answered, or is given up.
-    fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(answer) = &mut self.answer else {
+    /// Whether the handler is done, or given up.
+    fn poll_pending(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(pending) = &mut self.pending else {
             return Poll::Ready(());
         };
-        let (answered, entry) = match answer {
-            Answer::Call(call) => (call.poll(cx, &mut self.aftermath), call.called.entry),
-            Answer::Reply(reply, called) => {
+        let (answered, entry) = match pending {
+            Pending::Async(call) => (call.poll(cx, &mut self.aftermath), call.called.entry),
+            Pending::OnLane(call, called) => {
                 // Whoever has the lane is on a thread that goes on.
-                note_limited();
-                let answered = Pin::new(&mut reply.answer).poll(cx);
+                note_goes_on();
+                let answered = Pin::new(&mut call.done).poll(cx);
                 let add =
                     |aftermath: Result<_, _>| self.aftermath.add(aftermath.unwrap_or_default());
                 (answered.map(add), called.entry)
             }
         };
         let timeout = entry.options.timeout;
-        let timeout = match answer {
-            Answer::Call(_) => timeout.or_else(patience),
-            Answer::Reply(..) => timeout,
+        let timeout = match pending {
+            Pending::Async(_) => timeout.or_else(patience),
+            Pending::OnLane(..) => timeout,
         };
         let (Poll::Pending, Some(timeout)) = (answered, timeout) else {
             return answered;
@@ -116,11 +117,11 @@ impl<'a, S: EventSet> Waiting<'a, S> {
         let timer = self.timer.get_or_insert_with(|| Timer::new(timeout));
         std::task::ready!(timer.poll(cx));
         let (error, trouble) = (TimedOut(timeout).into(), Trouble::TimedOut);
-        match answer {
-            Answer::Call(call) => call.fail(error, trouble, &mut self.aftermath),
-            // It has answered this moment.
-            Answer::Reply(reply, _) if !reply.verdict.claim() => return Poll::Pending,
-            Answer::Reply(_, called) => called.fail(error, trouble, &mut self.aftermath),
+        match pending {
+            Pending::Async(call) => call.fail(error, trouble, &mut self.aftermath),
+            // It has returned this moment.
+            Pending::OnLane(call, _) if !call.verdict.claim() => return Poll::Pending,
+            Pending::OnLane(_, called) => called.fail(error, trouble, &mut self.aftermath),
         }
         Poll::Ready(())
     }
@@ -131,10 +132,10 @@ impl<S: EventSet> Future for Waiting<'_, S> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Aftermath> {
         let this = &mut *self;
-        if this.poll_answer(cx).is_ready() {
-            this.answer = None;
+        if this.poll_pending(cx).is_ready() {
+            this.pending = None;
         }
-        let mut waits = this.answer.is_some();
+        let mut waits = this.pending.is_some();
         match &mut this.turns {
             Some(turns) => {
                 turns.extend(this.aftermath.take_turns());
@@ -168,7 +169,7 @@ impl Timer {
     }
 
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        note_limited();
+        note_goes_on();
         loop {
             // Without any timer at all it is better to be too early than never.
             let Some(sleep) = &mut self.sleep else {

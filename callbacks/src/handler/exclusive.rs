@@ -8,7 +8,7 @@ use std::thread::{self, ThreadId};
 
 use super::{Answer, Deliver, Handler, Outcome, Registered};
 use crate::delivery::{Lane, lock};
-use crate::{BoxFuture, EventSet, Interests, Run};
+use crate::{EventSet, Interests, Run};
 
 /// A handler whose methods take `&mut self`, with its state to come back to.
 ///
@@ -154,20 +154,8 @@ impl<S: EventSet, T: DeliverMut<S>> Deliver<S> for Shared<T> {
         T::INTERESTS
     }
 
-    fn async_interests(&self) -> Interests {
-        Interests::NONE
-    }
-
     fn deliver(&self, run: &Run<'_>, event: &S::Ref<'_>) -> Outcome {
         self.with(|handler| handler.deliver_mut(run, event))
-    }
-
-    fn deliver_async<'a, 'e: 'a>(
-        &'a self,
-        _: &'a Run<'e>,
-        _: &'a S::Ref<'e>,
-    ) -> BoxFuture<'a, Outcome> {
-        Box::pin(std::future::ready(Ok(())))
     }
 
     fn ask(&self, run: &Run<'_>, event: &S::Ref<'_>) -> Answer<S> {

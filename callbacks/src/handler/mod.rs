@@ -7,6 +7,7 @@ mod options;
 mod queue;
 
 use std::fmt;
+use std::future::ready;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ pub use queue::{OnFull, Queue};
 pub(crate) use narrowed::Narrowed;
 pub(crate) use options::Options;
 
+use crate::set::method;
 use crate::{EventSet, Interests, Run};
 
 /// Any error.
@@ -55,6 +57,40 @@ pub trait Handler<S: EventSet>: Sized {
 }
 
 /// Calls a handler, whatever event of `S` it is. `#[callback_handler]` implements it.
+///
+/// By hand it is one handler of every event, of any set:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use callbacks::events::Events;
+/// use callbacks::{Callbacks, Deliver, EventSet, Interests, Outcome, Run};
+/// use serde_json::json;
+///
+/// #[derive(Default)]
+/// struct Count(AtomicU64);
+///
+/// impl<S: EventSet> Deliver<S> for Count {
+///     fn interests(&self) -> Interests {
+///         Interests::ALL.without(S::DECISIONS)
+///     }
+///
+///     fn deliver(&self, _: &Run<'_>, _: &S::Ref<'_>) -> Outcome {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///         Ok(())
+///     }
+/// }
+///
+/// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+/// let count = Arc::new(Count::default());
+/// let callbacks = Callbacks::new().with::<Events, _>(count.clone());
+/// callbacks.custom_event("tick", || json!(null)).await?;
+/// assert_eq!(count.0.load(Ordering::Relaxed), 1);
+/// # Ok::<(), callbacks::EmitError>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a handler that can be shared",
     label = "not a handler that can be shared",
@@ -70,16 +106,16 @@ pub trait Deliver<S: EventSet>: 'static {
 
     /// The method that is called for the event with this index, for logs and errors.
     fn method(&self, event: u32) -> &'static str {
-        let event = usize::try_from(event).ok();
-        let method = event.and_then(|event| S::METHODS.get(event));
-        method.copied().unwrap_or_default()
+        method::<S>(event)
     }
 
     /// The events that [`deliver`](Self::deliver) does something for.
     fn interests(&self) -> Interests;
 
-    /// The events that [`deliver_async`](Self::deliver_async) does something for.
-    fn async_interests(&self) -> Interests;
+    /// The events that [`deliver_async`](Self::deliver_async) does something for. Default: none.
+    fn async_interests(&self) -> Interests {
+        Interests::NONE
+    }
 
     /// Calls the plain method for `event`.
     ///
@@ -88,12 +124,15 @@ pub trait Deliver<S: EventSet>: 'static {
     /// Those of the method.
     fn deliver(&self, run: &Run<'_>, event: &S::Ref<'_>) -> Outcome;
 
-    /// Calls the async method for `event`.
+    /// Calls the async method for `event`. Default: there is none, and nothing is done.
     fn deliver_async<'a, 'e: 'a>(
         &'a self,
         run: &'a Run<'e>,
         event: &'a S::Ref<'e>,
-    ) -> BoxFuture<'a, Outcome>;
+    ) -> BoxFuture<'a, Outcome> {
+        let _ = (run, event);
+        Box::pin(ready(Ok(())))
+    }
 
     /// Calls the plain method for a decision event. Default: [delivers](Self::deliver) it, and answers
     /// nothing.
@@ -118,6 +157,39 @@ pub trait Deliver<S: EventSet>: 'static {
 }
 
 /// A handler that is ready to be called, with its options.
+///
+/// Who implements [`Handler`] by hand makes one of what the events are delivered to:
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use callbacks::events::{AnyEvent, Events, Text};
+/// use callbacks::{Callbacks, Deliver, Handler, Interests, Outcome, Registered, Run};
+///
+/// struct Printer;
+///
+/// impl Handler<Events> for Printer {
+///     type Delivery = Self;
+///
+///     fn register(self) -> Registered<Events, Self> {
+///         Registered::new(Arc::new(self))
+///     }
+/// }
+///
+/// impl Deliver<Events> for Printer {
+///     fn interests(&self) -> Interests {
+///         Interests::TEXT
+///     }
+///
+///     fn deliver(&self, run: &Run<'_>, event: &AnyEvent<'_>) -> Outcome {
+///         println!("{}: {event:?}", run.name());
+///         Ok(())
+///     }
+/// }
+///
+/// let callbacks = Callbacks::new().with(Printer);
+/// assert!(callbacks.wants::<Text>());
+/// ```
 pub struct Registered<S: EventSet, D> {
     pub(crate) delivery: Arc<D>,
     pub(crate) options: Options,

@@ -5,7 +5,6 @@
 
 use std::any::type_name;
 use std::fmt;
-use std::future::ready;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -305,20 +304,8 @@ where
         Interests::ALL
     }
 
-    fn async_interests(&self) -> Interests {
-        Interests::NONE
-    }
-
     fn deliver(&self, run: &Run<'_>, event: &<E::Set as EventSet>::Ref<'_>) -> Outcome {
         self.reply(run, event).map(drop)
-    }
-
-    fn deliver_async<'a, 'e: 'a>(
-        &'a self,
-        _: &'a Run<'e>,
-        _: &'a <E::Set as EventSet>::Ref<'e>,
-    ) -> BoxFuture<'a, Outcome> {
-        Box::pin(ready(Ok(())))
     }
 
     fn ask(&self, run: &Run<'_>, event: &<E::Set as EventSet>::Ref<'_>) -> Answer<E::Set> {

@@ -22,6 +22,7 @@ mod streaming_stdout;
 mod timeline;
 mod token_budget;
 mod usage;
+mod wording;
 
 pub use json_lines::{JsonLines, replay};
 pub use prices::{Costs, Price, Prices};

@@ -2,7 +2,6 @@
 //! a handler that is narrowed may not hear of it.
 
 use std::collections::{HashMap, HashSet};
-use std::iter::successors;
 
 use crate::RunInfo;
 
@@ -41,8 +40,8 @@ impl<T> OpenRuns<T> {
     }
 
     fn nearest_around(&self, run: &RunInfo) -> Option<&RunInfo> {
-        let mut around = successors(run.parent(), |run| run.parent());
-        around.find_map(|run| self.0.get_key_value(run).map(|(run, _)| run))
+        let heard = |run| self.0.get_key_value(run).map(|(run, _)| run);
+        run.ancestors().find_map(heard)
     }
 
     /// What was kept of the run, if it was heard of, and then of those inside.

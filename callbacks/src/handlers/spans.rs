@@ -8,7 +8,7 @@ use tracing::Span;
 use tracing::field::Empty;
 
 use super::open_runs::OpenRuns;
-use super::run_trees::{json, tool_input};
+use super::wording::{json, tool_input};
 use crate::delivery::lock;
 use crate::payload::{Document, LlmResult, Message, ModelParams, RunError, RunKind};
 use crate::{Run, RunInfo, callback_handler};

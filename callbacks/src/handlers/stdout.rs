@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::console::{Console, Style, harmless, in_line, shows_colours, styled};
 use super::drawing::{draw, facts};
 use super::run_tree::Growing;
-use super::run_trees::retry;
+use super::wording::retry;
 use crate::delivery::lock;
 use crate::payload::{
     AgentAction, AgentFinish, Document, LlmResult, Message, RetryState, RunError, buffer_string,

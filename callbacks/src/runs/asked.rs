@@ -11,7 +11,7 @@ use super::openings::opening::Sealed;
 use super::start::{Start, Starting};
 use crate::events::ToolRequest;
 use crate::payload::{ErrorKind, Message, RunError};
-use crate::{EmitError, Event};
+use crate::{Decision, EmitError, Event};
 
 /// What became of a start that [asked](Start::ask) the handlers: the run goes on, or one of them
 /// answered for it. (If one stopped it, the start fails with [`EmitError::Stopped`].)
@@ -137,6 +137,18 @@ pub(super) enum Ruling<A> {
     Rewritten,
     Answer(A),
     Stop(String),
+}
+
+impl<A> Ruling<A> {
+    /// What settled it, if anything did; otherwise it goes on.
+    pub(super) fn of<R>(settled: Option<Decision<R, A>>, rewritten: bool) -> Self {
+        match settled {
+            Some(Decision::Answer(answer)) => Self::Answer(answer),
+            Some(Decision::Stop(reason)) => Self::Stop(reason),
+            Some(Decision::Continue | Decision::Rewrite(_)) | None if rewritten => Self::Rewritten,
+            Some(Decision::Continue | Decision::Rewrite(_)) | None => Self::Go,
+        }
+    }
 }
 
 /// A run that has started, whatever the handlers said: what they decided has been seen by all who

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use super::tree::{Node, Step};
 use crate::delivery::sync::{Mutex, lock};
 use crate::delivery::{
-    Driven, Place, Prepared, Receipts, Site, Turn, deliver, hand_on, holds, inside, mark, owe,
-    poll_once_more, quietly,
+    Driven, Place, Prepared, Receipts, Site, Turn, as_if_blocked, deliver, hand_on, holds, inside,
+    owe, poll_once_more, quietly,
 };
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
@@ -92,7 +92,7 @@ async fn apart(closing: Closing, node: &Node) {
         let _ = done.send(());
     };
     let driven: BoxFuture<'static, ()> = Box::pin(driven);
-    mark(|| hand_on(driven.shared(), node.tree.sequencer.home.as_ref()));
+    as_if_blocked(|| hand_on(driven.shared(), node.tree.sequencer.home.as_ref()));
     // What cannot be driven any more is not waited for either.
     let _ = waits.await;
 }
@@ -164,7 +164,7 @@ pub(super) fn close_unwaited(node: &Arc<Node>, terminal: Option<AnyEvent>, block
         }
     };
     if blocking {
-        mark(close);
+        as_if_blocked(close);
     } else {
         close();
     }

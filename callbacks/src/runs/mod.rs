@@ -10,8 +10,10 @@ mod flavour;
 mod guard;
 mod iter;
 mod kinds;
+mod model_input;
 mod opener;
 mod openings;
+mod part;
 mod replaying;
 mod start;
 mod stream;
@@ -35,5 +37,8 @@ pub use stream::LlmStream;
 pub use stream_error::StreamError;
 pub use tap::IntoChunk;
 
+#[cfg(feature = "testing")]
+pub(crate) use part::Part;
+pub(crate) use part::ends_run;
 pub(crate) use replaying::Replaying;
 pub(crate) use tree::Node;

@@ -9,13 +9,10 @@ use super::flavour::Flavour;
 use super::kinds::{Chain, Family, Kind, Llm, Retriever, Tool};
 use super::opener::Opener;
 use super::start::Start;
+use crate::EmitError;
 use crate::argument::Payload;
-use crate::events::{
-    ChainStart, ChatModelStart, LlmEnd, LlmError, LlmRequest, LlmStart, RetrieverStart,
-    ToolRequest, ToolStart,
-};
-use crate::payload::{LlmResult, Message, ModelParams, Serialized, buffer_string};
-use crate::{Decision, EmitError};
+use crate::events::{ChainStart, RetrieverStart, ToolRequest, ToolStart};
+use crate::payload::{Message, ModelParams, Serialized};
 
 /// What a [`Start`] starts with: [`Prompts`], [`Messages`], [`Inputs`], [`ToolInput`] or [`Query`].
 pub trait Opening<'a>: opening::Sealed<'a> {}
@@ -116,70 +113,6 @@ impl<'a, P, F: Flavour> Start<'a, ToolInput<'a, P>, F> {
     }
 }
 
-impl Opener {
-    /// How a model is called, if a handler will see it: with its start or its end.
-    fn params<'p, M: Payload<ModelParams> + 'p>(
-        &self,
-        with_start: bool,
-        params: Option<M>,
-    ) -> Option<Cow<'p, ModelParams>> {
-        let wanted = with_start || self.wants::<LlmEnd<'_>>() || self.wants::<LlmError<'_>>();
-        params.filter(|_| wanted).map(Payload::into_cow)
-    }
-}
-
-impl Opener {
-    /// Asks about each conversation for a model. Gives the batch if it is another now.
-    async fn ask_about(
-        &mut self,
-        serialized: Option<&Serialized>,
-        batch: &[Vec<Message>],
-        params: Option<&ModelParams>,
-    ) -> Result<(Option<Vec<Vec<Message>>>, Ruling<LlmResult>), EmitError> {
-        let mut decided: Option<Vec<Vec<Message>>> = None;
-        for (at, messages) in batch.iter().enumerate() {
-            let request = LlmRequest {
-                serialized,
-                messages,
-                params,
-            };
-            let (settled, twin) = self.ask(request).await?.apart();
-            let rewritten = twin.filter(|twin| twin.messages != *messages);
-            if let Some(twin) = rewritten {
-                decided.get_or_insert_with(|| batch.to_vec())[at] = twin.messages;
-            }
-            let ruling = match settled {
-                Some(Decision::Answer(answer)) if batch.len() == 1 => Ruling::Answer(answer),
-                Some(Decision::Answer(_)) => Ruling::Stop(
-                    "a handler answered for one conversation of a batch, which cannot be done"
-                        .to_owned(),
-                ),
-                Some(Decision::Stop(reason)) => Ruling::Stop(reason),
-                Some(Decision::Continue | Decision::Rewrite(_)) | None => continue,
-            };
-            // Nobody was asked about the others, so nobody sees them.
-            if at + 1 < batch.len() {
-                decided
-                    .get_or_insert_with(|| batch.to_vec())
-                    .truncate(at + 1);
-            }
-            return Ok((decided, ruling));
-        }
-        let ruling = Ruling::about(decided.as_ref());
-        Ok((decided, ruling))
-    }
-}
-
-impl<A> Ruling<A> {
-    /// Where nobody answered.
-    fn about<T>(decided: Option<&T>) -> Self {
-        match decided {
-            Some(_) => Self::Rewritten,
-            None => Self::Go,
-        }
-    }
-}
-
 impl<'a, P, M> opening::Sealed<'a> for Prompts<P, M>
 where
     P: Payload<[String]> + 'a,
@@ -191,34 +124,10 @@ where
     async fn start(
         self,
         serialized: Option<&'a Serialized>,
-        mut opener: Opener,
+        opener: Opener,
     ) -> Result<Begun<Llm, Self::Decided>, EmitError> {
-        let asks = opener.wants::<LlmRequest<'_>>();
-        let wanted = opener.wants::<LlmStart<'_>>();
-        let prompts = (asks || wanted).then(|| self.prompts.into_cow());
-        let params = opener.params(asks || wanted, self.params);
-        let params = params.as_deref();
-        let (mut decided, mut ruling) = (None, Ruling::Go);
-        if let Some(prompts) = prompts.as_deref().filter(|_| asks) {
-            let as_messages = |prompt: &String| vec![Message::human(prompt.as_str())];
-            let batch: Vec<_> = prompts.iter().map(as_messages).collect();
-            let (rewritten, ruled) = opener.ask_about(serialized, &batch, params).await?;
-            decided = rewritten.map(|batch| batch.iter().map(|chat| prompt(chat)).collect());
-            ruling = ruled;
-        }
-        let event = decided.as_deref().or(prompts.as_deref());
-        let event = event.filter(|_| wanted).map(|prompts| LlmStart {
-            serialized,
-            prompts,
-            params,
-        });
-        let params = params.cloned().map(Box::new);
-        let core = opener.open(Family::Model { params }, event).await?;
-        Ok(Begun {
-            core,
-            decided,
-            ruling,
-        })
+        let (input, params) = (self.prompts, self.params);
+        opener.start_model(serialized, input, params).await
     }
 
     fn as_given(&self) -> Self::Decided {
@@ -233,14 +142,6 @@ where
 {
 }
 
-/// A conversation as the prompt of a text model.
-fn prompt(messages: &[Message]) -> String {
-    match messages {
-        [message] => message.text().into_owned(),
-        messages => buffer_string(messages),
-    }
-}
-
 impl<'a, P, M> opening::Sealed<'a> for Messages<P, M>
 where
     P: Payload<[Vec<Message>]> + 'a,
@@ -252,30 +153,10 @@ where
     async fn start(
         self,
         serialized: Option<&'a Serialized>,
-        mut opener: Opener,
+        opener: Opener,
     ) -> Result<Begun<Llm, Self::Decided>, EmitError> {
-        let asks = opener.wants::<LlmRequest<'_>>();
-        let wanted = opener.wants::<ChatModelStart<'_>>();
-        let messages = (asks || wanted).then(|| self.messages.into_cow());
-        let params = opener.params(asks || wanted, self.params);
-        let params = params.as_deref();
-        let (mut decided, mut ruling) = (None, Ruling::Go);
-        if let Some(messages) = messages.as_deref().filter(|_| asks) {
-            (decided, ruling) = opener.ask_about(serialized, messages, params).await?;
-        }
-        let event = decided.as_deref().or(messages.as_deref());
-        let event = event.filter(|_| wanted).map(|messages| ChatModelStart {
-            serialized,
-            messages,
-            params,
-        });
-        let params = params.cloned().map(Box::new);
-        let core = opener.open(Family::Model { params }, event).await?;
-        Ok(Begun {
-            core,
-            decided,
-            ruling,
-        })
+        let (input, params) = (self.messages, self.params);
+        opener.start_model(serialized, input, params).await
     }
 
     fn as_given(&self) -> Self::Decided {
@@ -338,11 +219,7 @@ impl<'a, P: Payload<Value> + 'a> opening::Sealed<'a> for ToolInput<'a, P> {
                 decided = Some(twin.input);
                 inputs = twin.inputs.map(Cow::Owned);
             }
-            ruling = match settled {
-                Some(Decision::Answer(answer)) => Ruling::Answer(answer),
-                Some(Decision::Stop(reason)) => Ruling::Stop(reason),
-                _ => Ruling::about(decided.as_ref()),
-            };
+            ruling = Ruling::of(settled, decided.is_some());
         }
         let event = wanted.then_some(ToolStart {
             serialized,

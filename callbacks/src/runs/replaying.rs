@@ -3,13 +3,13 @@
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
-use std::iter::successors;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::closing::{close, close_unwaited};
 use super::kinds::Family;
 use super::opener::{Begins, deliver_start};
+use super::part::ends_run;
 use super::tree::{Node, Tree};
 use crate::delivery::{Place, Prepared, Registry, Sequencer, Site, deliver, quietly};
 use crate::events::Events;
@@ -48,8 +48,9 @@ impl Replaying {
     }
 
     /// Delivers the event, and returns when the handlers that are waited for are done with it.
-    pub(crate) async fn send(&mut self, record: Record, ends: bool) -> Result<(), EmitError> {
+    pub(crate) async fn send(&mut self, record: Record) -> Result<(), EmitError> {
         let info = record.run().clone();
+        let ends = ends_run(&record.event());
         let tree = self.tree(&info, record.time());
         tree.sequencer.skip_to(record.seq(), record.time());
         if ends && info.parent().is_none() {
@@ -77,8 +78,7 @@ impl Replaying {
         event: Arc<AnyEvent>,
     ) -> Result<(), EmitError> {
         // One whose start is not in the recording opens and closes nothing.
-        let mut around = successors(info.parent(), |run| run.parent());
-        let parent = around.find_map(|run| self.open.get(run));
+        let parent = info.ancestors().find_map(|run| self.open.get(run));
         let parent = parent.map(|(_, node)| &**node);
         let registry = self.registry_of(&info).clone();
         let node = tree.open(parent, registry, family, info.clone(), |_| {});

@@ -9,7 +9,7 @@ use std::fmt;
 
 use super::Recorded;
 use crate::RunId;
-use crate::events::AnyEvent;
+use crate::runs::Part;
 
 /// All that is wrong with a record, in its order.
 pub(super) fn problems(history: &[Recorded]) -> Vec<String> {
@@ -17,9 +17,9 @@ pub(super) fn problems(history: &[Recorded]) -> Vec<String> {
     let calls = history.iter().filter(|call| !call.run().id().is_nil());
     let mut parents = HashMap::new();
     let steps = calls.filter_map(|call| {
-        let place = Place::of(&call.event())?;
+        let part = Part::of(&call.event())?;
         let mut info = call.run();
-        while let Some(parent) = info.parent() {
+        for parent in info.ancestors() {
             if parents.insert(info.id(), parent.id()).is_some() {
                 break;
             }
@@ -31,53 +31,11 @@ pub(super) fn problems(history: &[Recorded]) -> Vec<String> {
             tree: call.run().root_id(),
             seq: call.seq(),
             method: call.method(),
-            place,
+            part,
         })
     });
     let steps = steps.collect::<Vec<_>>();
     Check::new(&steps, &parents).run()
-}
-
-/// What an event is to its run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    Opens(Family),
-    Inside,
-    Closes(Family),
-}
-
-/// The kinds of runs that have a start and an end of their own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Family {
-    Llm,
-    Chain,
-    Tool,
-    Retriever,
-}
-
-impl Place {
-    /// `None` for what is asked before a run starts.
-    fn of(event: &AnyEvent<'_>) -> Option<Self> {
-        Some(match event {
-            AnyEvent::LlmStart(_) | AnyEvent::ChatModelStart(_) => Self::Opens(Family::Llm),
-            AnyEvent::ChainStart(_) => Self::Opens(Family::Chain),
-            AnyEvent::ToolStart(_) => Self::Opens(Family::Tool),
-            AnyEvent::RetrieverStart(_) => Self::Opens(Family::Retriever),
-            AnyEvent::LlmEnd(_) | AnyEvent::LlmError(_) => Self::Closes(Family::Llm),
-            AnyEvent::ChainEnd(_) | AnyEvent::ChainError(_) => Self::Closes(Family::Chain),
-            AnyEvent::ToolEnd(_) | AnyEvent::ToolError(_) => Self::Closes(Family::Tool),
-            AnyEvent::RetrieverEnd(_) | AnyEvent::RetrieverError(_) => {
-                Self::Closes(Family::Retriever)
-            }
-            AnyEvent::LlmNewToken(_)
-            | AnyEvent::AgentAction(_)
-            | AnyEvent::AgentFinish(_)
-            | AnyEvent::Text(_)
-            | AnyEvent::Retry(_)
-            | AnyEvent::CustomEvent(_) => Self::Inside,
-            AnyEvent::ToolRequest(_) | AnyEvent::LlmRequest(_) => return None,
-        })
-    }
 }
 
 /// A recorded call, as far as it matters here.
@@ -88,7 +46,7 @@ struct Step<'h> {
     tree: RunId,
     seq: u64,
     method: &'static str,
-    place: Place,
+    part: Part,
 }
 
 /// It, without the run.
@@ -118,10 +76,10 @@ impl<'h> Check<'h> {
         let mut lives: HashMap<RunId, Life> = HashMap::new();
         for (position, step) in steps.iter().enumerate() {
             let life = lives.entry(step.run).or_default();
-            let bound = match step.place {
-                Place::Opens(_) => &mut life.start,
-                Place::Closes(_) => &mut life.end,
-                Place::Inside => continue,
+            let bound = match step.part {
+                Part::Opens(_) => &mut life.start,
+                Part::Closes(_) => &mut life.end,
+                Part::Inside => continue,
             };
             if bound.is_none_or(|known| step.seq < steps[known].seq) {
                 *bound = Some(position);
@@ -166,15 +124,15 @@ impl<'h> Check<'h> {
     /// Whether a step lies after the start of its run, which was recorded.
     fn check_within(&mut self, position: usize, life: Life, start: usize) {
         let (step, opening) = (&self.steps[position], &self.steps[start]);
-        match step.place {
-            Place::Opens(_) if position != start => {
+        match step.part {
+            Part::Opens(_) if position != start => {
                 self.report(
                     step,
                     &format!("started with {opening}, and again with {step}"),
                 );
             }
-            Place::Closes(family)
-                if life.end == Some(position) && opening.place != Place::Opens(family) =>
+            Part::Closes(family)
+                if life.end == Some(position) && opening.part != Part::Opens(family) =>
             {
                 self.report(
                     step,
@@ -194,14 +152,14 @@ impl<'h> Check<'h> {
     fn check_end(&mut self, position: usize, life: Life) {
         let Some(end) = life.end else { return };
         let (step, closing) = (&self.steps[position], &self.steps[end]);
-        match step.place {
-            Place::Closes(_) if position != end => {
+        match step.part {
+            Part::Closes(_) if position != end => {
                 self.report(
                     step,
                     &format!("ended with {closing}, and again with {step}"),
                 );
             }
-            Place::Inside if step.seq > closing.seq => {
+            Part::Inside if step.seq > closing.seq => {
                 self.report(step, &format!("{step} lies after {closing}"));
             }
             _ => {}

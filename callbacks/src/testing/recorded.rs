@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::thread::{self, ThreadId};
 
 use crate::events::Events;
+use crate::set::method;
 use crate::{Event, EventSet, Run, RunInfo};
 
 /// A call that a [`Recorder`](super::Recorder) recorded. Cheap to clone.
@@ -57,9 +58,7 @@ impl<S: EventSet> Recorded<S> {
     /// The handler method that the event is handled by, such as `on_llm_end`.
     #[must_use]
     pub fn method(&self) -> &'static str {
-        let index = usize::try_from(S::index(&self.event())).ok();
-        let method = index.and_then(|index| S::METHODS.get(index));
-        method.copied().unwrap_or_default()
+        method::<S>(S::index(&self.event()))
     }
 
     /// The run that the event belongs to.

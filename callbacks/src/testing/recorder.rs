@@ -52,11 +52,11 @@ pub struct Recorder<S: EventSet = Events>(Arc<Writer<S>>);
 
 /// What is registered. It is what makes a handler the same one.
 pub struct Writer<S: EventSet> {
-    record: Arc<Record<S>>,
+    history: Arc<History<S>>,
     asynchronous: bool,
 }
 
-struct Record<S: EventSet> {
+struct History<S: EventSet> {
     /// Whoever reads it takes the `Arc`, so that no code of users runs under the lock.
     calls: Mutex<Arc<Vec<Recorded<S>>>>,
     added: Notify,
@@ -152,7 +152,7 @@ impl<S: EventSet> Recorder<S> {
     #[must_use]
     pub fn asynchronous(self) -> Self {
         Self(Arc::new(Writer {
-            record: self.0.record.clone(),
+            history: self.0.history.clone(),
             asynchronous: true,
         }))
     }
@@ -177,7 +177,7 @@ impl<S: EventSet> Recorder<S> {
         reason = "to forget it is a use of its own"
     )]
     pub fn take(&self) -> Vec<Recorded<S>> {
-        let taken = std::mem::take(&mut *lock(&self.0.record.calls));
+        let taken = std::mem::take(&mut *lock(&self.0.history.calls));
         Arc::unwrap_or_clone(taken)
     }
 
@@ -218,7 +218,7 @@ impl<S: EventSet> Recorder<S> {
         mut condition: impl FnMut(&[Recorded<S>]) -> bool,
     ) -> Vec<Recorded<S>> {
         loop {
-            let mut added = pin!(self.0.record.added.notified());
+            let mut added = pin!(self.0.history.added.notified());
             // From here on it hears of what is added.
             added.as_mut().enable();
             let all = self.snapshot();
@@ -254,7 +254,7 @@ impl<S: EventSet> Recorder<S> {
     }
 
     fn snapshot(&self) -> Arc<Vec<Recorded<S>>> {
-        lock(&self.0.record.calls).clone()
+        lock(&self.0.history.calls).clone()
     }
 }
 
@@ -266,12 +266,12 @@ impl<S: EventSet> Clone for Recorder<S> {
 
 impl<S: EventSet> Default for Recorder<S> {
     fn default() -> Self {
-        let record = Record {
+        let history = History {
             calls: Mutex::default(),
             added: Notify::new(),
         };
         Self(Arc::new(Writer {
-            record: Arc::new(record),
+            history: Arc::new(history),
             asynchronous: false,
         }))
     }
@@ -297,8 +297,8 @@ impl<S: EventSet> Handler<S> for Recorder<S> {
 impl<S: EventSet> Writer<S> {
     fn add(&self, run: &Run<'_>, event: &S::Ref<'_>) {
         let recorded = Recorded::here(run, event);
-        Arc::make_mut(&mut *lock(&self.record.calls)).push(recorded);
-        self.record.added.notify_waiters();
+        Arc::make_mut(&mut *lock(&self.history.calls)).push(recorded);
+        self.history.added.notify_waiters();
     }
 
     fn events(&self, asynchronous: bool) -> Interests {

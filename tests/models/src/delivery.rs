@@ -10,6 +10,8 @@ mod lane;
 #[path = "../../../callbacks/src/delivery/ledger.rs"]
 #[allow(dead_code, reason = "a report asks for more")]
 mod ledger;
+#[path = "../../../callbacks/src/delivery/line.rs"]
+mod line;
 #[path = "../../../callbacks/src/delivery/pool.rs"]
 mod pool;
 #[path = "../../../callbacks/src/delivery/task.rs"]
@@ -32,4 +34,4 @@ pub(crate) use driven::{Driven, hand_on, poll_once_more};
 pub(crate) use emission::{
     Heard, Place, Prepared, Receipts, Registry, Sequencer, Site, Surroundings, deliver,
 };
-pub(crate) use runtime::{Handle, mark, own_runtime};
+pub(crate) use runtime::{Handle, as_if_blocked, own_runtime};

@@ -1,7 +1,7 @@
 //! Which runs a recording describes already: of those the id is enough.
 
 use std::collections::{BTreeSet, HashMap};
-use std::iter::successors;
+use std::iter::once;
 
 use crate::{RunId, RunInfo};
 
@@ -68,8 +68,10 @@ impl Described {
     /// What has to be described before an event of the run: the runs around it, the outermost first,
     /// and itself.
     pub(super) fn missing<'r>(&self, run: &'r RunInfo) -> Vec<&'r RunInfo> {
-        let around = successors(Some(run), |run| run.parent());
-        let mut missing: Vec<_> = around.take_while(|run| self.nth(run).is_none()).collect();
+        let from_here = once(run).chain(run.ancestors());
+        let mut missing: Vec<_> = from_here
+            .take_while(|run| self.nth(run).is_none())
+            .collect();
         missing.reverse();
         missing
     }

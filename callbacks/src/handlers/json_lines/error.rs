@@ -7,6 +7,21 @@ use super::line::VERSION;
 use crate::EmitError;
 
 /// Why a recording cannot be written, or read.
+///
+/// ```
+/// use callbacks::handlers::JsonLines;
+/// use callbacks::handlers::json_lines::RecordingError;
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("run.jsonl");
+/// # drop(JsonLines::create(&path)?);
+/// let recording = match JsonLines::create(&path) {
+///     Err(RecordingError::Exists { path }) => JsonLines::open(path)?,
+///     other => other?,
+/// };
+/// assert_eq!(recording.lost(), 0);
+/// # Ok::<(), callbacks::BoxError>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum RecordingError {
@@ -97,6 +112,17 @@ impl RecordingError {
 }
 
 /// Why a [`replay`](super::replay) did not come to the end of the recording.
+///
+/// ```
+/// use callbacks::Callbacks;
+/// use callbacks::handlers::json_lines::{ReplayError, replay_blocking};
+///
+/// match replay_blocking("no such file", &Callbacks::new()) {
+///     Err(ReplayError::Recording(error)) => println!("{error}"),
+///     Err(ReplayError::Stopped { seq, run, source }) => println!("{source}, at {seq} of {run}"),
+///     other => println!("{other:?}"),
+/// }
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {

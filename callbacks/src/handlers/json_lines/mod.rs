@@ -77,32 +77,3 @@ pub use reader::Recording;
 pub use replay::{Replayed, replay, replay_blocking};
 pub use tape::SyncData;
 pub use writer::JsonLines;
-
-use crate::events::AnyEvent;
-
-/// Whether a run ends with it.
-fn ends_run(event: &AnyEvent<'_>) -> bool {
-    match event {
-        AnyEvent::LlmEnd(_)
-        | AnyEvent::LlmError(_)
-        | AnyEvent::ChainEnd(_)
-        | AnyEvent::ChainError(_)
-        | AnyEvent::ToolEnd(_)
-        | AnyEvent::ToolError(_)
-        | AnyEvent::RetrieverEnd(_)
-        | AnyEvent::RetrieverError(_) => true,
-        AnyEvent::LlmStart(_)
-        | AnyEvent::ChatModelStart(_)
-        | AnyEvent::LlmNewToken(_)
-        | AnyEvent::ChainStart(_)
-        | AnyEvent::ToolStart(_)
-        | AnyEvent::AgentAction(_)
-        | AnyEvent::AgentFinish(_)
-        | AnyEvent::RetrieverStart(_)
-        | AnyEvent::Text(_)
-        | AnyEvent::Retry(_)
-        | AnyEvent::CustomEvent(_)
-        | AnyEvent::ToolRequest(_)
-        | AnyEvent::LlmRequest(_) => false,
-    }
-}

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::RecordingError;
 use super::line::{self, Kind, Line, Problem, RunLine, VERSION};
 use super::recovery::{LONGEST_HEADER, check_header};
-use super::{RecordingError, ends_run};
 use crate::events::Events;
 use crate::info::Labels;
 use crate::payload::RunKind;
+use crate::runs::ends_run;
 use crate::{EventSet, Record, RunId, RunInfo};
 
 /// The events of a recording, in the order of its lines: an iterator. Made by

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tokio::task::coop::consume_budget;
 
-use super::{JsonLines, Recording, ReplayError, ends_run};
+use super::{JsonLines, Recording, ReplayError};
 use crate::delivery::{block_on, inside};
 use crate::events::Events;
 use crate::runs::Replaying;
@@ -163,13 +163,12 @@ impl Replay {
     }
 
     async fn send(&mut self, record: Record) -> Result<(), EmitError> {
-        let ends = ends_run(&record.event());
         // Nobody writes decision events, but a person may.
         if Events::DECISIONS.contains(Events::index(&record.event())) {
             return Ok(());
         }
         self.events += 1;
-        self.runs.send(record, ends).await
+        self.runs.send(record).await
     }
 
     async fn close(&mut self, at_the_end: bool) -> Vec<RunInfo> {

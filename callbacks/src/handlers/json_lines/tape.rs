@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
+use super::RecordingError;
 use super::described::Described;
 use super::line::{self, EventLine, LostLine, RunLine};
 use super::storage::{Lines, Storage};
-use super::{RecordingError, ends_run};
 use crate::delivery::lock;
 use crate::error::Repeated;
 use crate::events::{AnyEvent, Events};
+use crate::runs::ends_run;
 use crate::{EventSet, Outcome, Run};
 
 /// A buffer that has become larger than this is not kept.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::tape::{SyncData, Tape};
 use super::{Recording, RecordingError, recovery};
 use crate::events::{AnyEvent, Events};
-use crate::{BoxFuture, Deliver, EventSet, Handler, Interests, Outcome, Registered, Run};
+use crate::{Deliver, EventSet, Handler, Interests, Outcome, Registered, Run};
 
 /// A handler that writes every event into a file, a line of JSON each. See [the module](super) for
 /// what the lines say, and for how to send them through handlers again.
@@ -164,19 +164,7 @@ impl Deliver<Events> for JsonLines {
         Interests::ALL.without(Events::DECISIONS)
     }
 
-    fn async_interests(&self) -> Interests {
-        Interests::NONE
-    }
-
     fn deliver(&self, run: &Run<'_>, event: &AnyEvent<'_>) -> Outcome {
         self.0.record(run, event)
-    }
-
-    fn deliver_async<'a, 'e: 'a>(
-        &'a self,
-        _: &'a Run<'e>,
-        _: &'a AnyEvent<'e>,
-    ) -> BoxFuture<'a, Outcome> {
-        Box::pin(std::future::ready(Ok(())))
     }
 }

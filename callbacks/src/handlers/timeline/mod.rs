@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use super::run_tree::{RunTree, TracedRun};
-use super::run_trees::{RunTrees, json};
+use super::run_trees::RunTrees;
+use super::wording::json;
 use crate::delivery::lock;
 use crate::events::Events;
 use crate::{BoxError, Handler, Registered};

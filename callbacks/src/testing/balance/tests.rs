@@ -1,6 +1,7 @@
 //! Histories that this crate never makes, each wrong in one way.
 
 use super::*;
+use crate::RunKind;
 
 /// A run by its name: `Tool` runs in `Model`, that in `Chain`; `Other` is a tree of its own.
 fn run(name: &str) -> (RunId, RunId) {
@@ -14,17 +15,17 @@ fn run(name: &str) -> (RunId, RunId) {
     (run.into(), tree.into())
 }
 
-fn place(method: &str) -> Place {
+fn part(method: &str) -> Part {
     let family = match method {
-        _ if method.contains("_chain_") => Family::Chain,
-        _ if method.contains("_tool_") => Family::Tool,
-        _ if method.contains("_retriever_") => Family::Retriever,
-        _ => Family::Llm,
+        _ if method.contains("_chain_") => RunKind::Chain,
+        _ if method.contains("_tool_") => RunKind::Tool,
+        _ if method.contains("_retriever_") => RunKind::Retriever,
+        _ => RunKind::Llm,
     };
     match method {
-        _ if method.ends_with("_start") => Place::Opens(family),
-        _ if method.ends_with("_end") || method.ends_with("_error") => Place::Closes(family),
-        _ => Place::Inside,
+        _ if method.ends_with("_start") => Part::Opens(family),
+        _ if method.ends_with("_end") || method.ends_with("_error") => Part::Closes(family),
+        _ => Part::Inside,
     }
 }
 
@@ -32,14 +33,14 @@ fn place(method: &str) -> Place {
 fn problems(history: &[(u64, &'static str, &'static str)]) -> Vec<String> {
     let steps = history.iter().map(|&(seq, name, method)| {
         let (run, tree) = run(name);
-        let place = place(method);
+        let part = part(method);
         Step {
             run,
             name,
             tree,
             seq,
             method,
-            place,
+            part,
         }
     });
     let steps = steps.collect::<Vec<_>>();

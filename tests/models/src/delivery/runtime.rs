@@ -36,7 +36,7 @@ pub(crate) fn at_hand() -> Option<Handle> {
 }
 
 /// As above.
-pub(crate) fn mark<R>(code: impl FnOnce() -> R) -> R {
+pub(crate) fn as_if_blocked<R>(code: impl FnOnce() -> R) -> R {
     code()
 }
 

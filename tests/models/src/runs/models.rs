@@ -223,7 +223,7 @@ fn runs_start_in_one_that_closes() {
 /// down at any moment. The rule: it comes to its end all the same.
 ///
 /// In `closing.rs`, without `set_off` in the drop of `WaitForClosing`, or in `driven.rs`, without
-/// `on_own_runtime(driven)` in the drop of `Background`: a run has no terminal event.
+/// `spawn_on_own(future)` in the drop of `Background`: a run has no terminal event.
 #[test]
 fn closings_outlive_runtimes() {
     for how in [How::Stop, How::Drop] {

@@ -125,8 +125,8 @@ fn a_moment() {
 /// numbers. The rule: every job runs once, in order, and never two at once; every worker leaves.
 ///
 /// In `lane.rs`, without `!self.scheduled` in `claim`: job 3 begins before 2 ends. Without
-/// `self.scheduled = false`: no worker comes to the lane any more. Without `slot.released` in `ready`:
-/// a job runs before its ticket is gone.
+/// `state.scheduled = false`: no worker comes to the lane any more. In `line.rs`, without
+/// `slot.released` in `is_ready`: a job runs before its ticket is gone.
 #[test]
 fn jobs_run_once_and_in_order() {
     explore::interrupted(3, || {
@@ -150,8 +150,9 @@ fn jobs_run_once_and_in_order() {
 /// Modelled: two threads that wait fill one lane, and run their jobs themselves if nobody else has come
 /// to the lane, while a third emission is queued in it. The rule: as above.
 ///
-/// In `lane.rs`, without `!self.scheduled` in `claim` or without `line.taken != self.number` in
-/// `run_here`: two jobs at once. Without `scheduled = false` at its end: what comes after it never runs.
+/// In `lane.rs`, without `!self.scheduled` in `claim` or without the question `is_next` in
+/// `run_here`: two jobs at once. Without `scheduled = false` at its end: what comes after it never
+/// runs.
 #[test]
 fn threads_run_their_own_jobs() {
     explore::interrupted(3, || {

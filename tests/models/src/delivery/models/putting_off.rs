@@ -192,7 +192,7 @@ fn work_is_done_when_an_old_turn_goes() {
 /// wait for it and put off more. The rule: it begins after that, and all is done all the same; also if
 /// its turn is dropped instead.
 ///
-/// In `deferred.rs`, without looking at `released` in `poll_next`: it begins before. Without waking in
+/// In `deferred.rs`, with work that is not held in `push`: it begins before. Without waking in
 /// `release`: deadlock.
 #[test]
 fn held_work_begins_when_it_is_released() {
@@ -234,7 +234,7 @@ fn held_work_begins_when_it_is_released() {
 /// Modelled: work is put off by one thread and again by another, each handing it on to the runtime
 /// that the tree was started on; that is shut down at any moment. The rule: as above.
 ///
-/// In `driven.rs`, without `on_own_runtime(driven)` in the drop of `Background`: work stays undone.
+/// In `driven.rs`, without `spawn_on_own(future)` in the drop of `Background`: work stays undone.
 #[test]
 fn work_outlives_runtimes() {
     explore::interrupted(3, || {

@@ -111,7 +111,7 @@ fn workers_and_tasks_take_turns() {
 /// Modelled: the runtime of a task is shut down at any moment: before the task is spawned, while its
 /// job waits, or when the lane has gone on. The rule: as above; the job, too, comes to its end.
 ///
-/// In `task.rs`, without `runs.spawn(None)` in the drop of `Runs`: nothing runs.
+/// In `driven.rs`, without `spawn_on_own(future)` in the drop of `Background`: nothing runs.
 #[test]
 fn lanes_outlive_runtimes() {
     explore::interrupted(3, || {
