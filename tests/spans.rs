@@ -10,18 +10,15 @@ use callbacks::events::{ToolEnd, ToolError};
 use callbacks::handlers::Spans;
 use callbacks::{
     Callbacks, Event as _, Generation, Interests, LlmOutput, LlmResult, Message, ModelParams,
-    RunError, RunId, RunKind, Serialized, TokenUsage, handler,
+    RunError, RunId, RunKind, TokenUsage, handler,
 };
+use callbacks_tests::{CHAIN, MODEL, TOOL};
 use serde_json::json;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 use tracing_core::span::Current;
 use tracing_core::subscriber::Interest;
-
-static CHAIN: Serialized = Serialized::new("Chain");
-static MODEL: Serialized = Serialized::new("Model");
-static TOOL: Serialized = Serialized::new("Tool");
 
 thread_local! {
     static ENTERED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };

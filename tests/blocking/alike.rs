@@ -5,22 +5,22 @@ use std::thread;
 use std::time::Duration;
 
 use callbacks::events::{LlmEnd, LlmNewToken};
-use callbacks::testing::{Faulty, Recorder as Records, assert_events};
+use callbacks::testing::{Faulty, Recorder, assert_events};
 use callbacks::{
     Asked, Callbacks, Decision, EmitError, Exclusive, LlmResult, Queue, RunError, callback_handler,
     handler,
 };
-use callbacks_tests::{Log, prompts, recorder};
+use callbacks_tests::{CHAIN, Log, MODEL, TOOL, logger, prompts};
 use serde_json::{Value, json};
 use shop::trade::{Refund, Sold};
 
 use super::methods::Pooled;
-use super::{CHAIN, LONG, MODEL, TOOL, call, everywhere};
+use super::{LONG, call, everywhere};
 
 #[test]
 fn everything_is_in_order() {
     everywhere(|place| {
-        let (callbacks, log) = recorder();
+        let (callbacks, log) = logger();
         let callbacks = callbacks.blocking();
         let chain = callbacks.chain_start(&CHAIN, json!(1)).start().unwrap();
         let inside = chain.callbacks();
@@ -110,7 +110,7 @@ fn background_handlers_flush_and_records_work() {
 #[test]
 fn a_dropped_guard_closes_its_run() {
     everywhere(|place| {
-        let (callbacks, log) = recorder();
+        let (callbacks, log) = logger();
         let callbacks = callbacks.with(Pooled::default()).blocking();
         drop(callbacks.llm_start(&MODEL, prompts).start().unwrap());
         assert!(callbacks.flush(LONG).is_complete(), "{place}");
@@ -218,7 +218,7 @@ fn failures_are_raised() {
             Faulty::panic("no"),
             Faulty::error("no").asynchronous(),
         ] {
-            let records = Records::new();
+            let records = Recorder::new();
             let faulty = handler(faulty.on::<LlmNewToken<'_>>()).raise_errors();
             let callbacks = Callbacks::new().with(faulty).with(records.clone());
             let run = callbacks
@@ -267,7 +267,7 @@ fn inside_a_callback_nothing_blocks() {
     }
 
     everywhere(|place| {
-        let (others, log) = recorder();
+        let (others, log) = logger();
         let callbacks = Callbacks::new().with(Acts(others, log.clone()));
         call(&callbacks.blocking()).unwrap();
         assert_eq!(

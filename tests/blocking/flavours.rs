@@ -1,18 +1,18 @@
 //! Both flavours have to do with each other: in one run tree, and as arguments.
 
-use callbacks::testing::{Recorder as Records, assert_events};
+use callbacks::testing::{Recorder, assert_events};
 use callbacks::{Callbacks, EmitError};
-use callbacks_tests::recorder;
+use callbacks_tests::{CHAIN, TOOL, logger};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
-use super::{CHAIN, TOOL, call, current_thread, multi_thread};
+use super::{call, current_thread, multi_thread};
 
 /// One tree, two flavours: what blocks is a child of what is awaited.
 #[test]
 fn a_blocking_run_can_be_inside_an_async_one() {
     current_thread().block_on(async {
-        let records = Records::new();
+        let records = Recorder::new();
         let callbacks = Callbacks::new().with(records.clone());
         let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
         let inside = chain.callbacks().blocking();
@@ -42,7 +42,7 @@ fn a_blocking_run_can_be_inside_an_async_one() {
 
 #[test]
 fn code_in_scope_finds_the_callbacks() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let chain = callbacks.blocking();
     let chain = chain.chain_start(&CHAIN, Value::Null).start().unwrap();
     chain.call_in_scope(|| {
@@ -77,7 +77,7 @@ fn blocking_callbacks_are_callbacks() {
 #[test]
 fn both_flavours_of_one_run_tree_are_in_order() {
     multi_thread(1).block_on(async {
-        let (callbacks, log) = recorder();
+        let (callbacks, log) = logger();
         let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
         let mut expected = vec!["Chain: chain start null".to_owned()];
         for number in 0..50 {

@@ -13,15 +13,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use callbacks::{BlockingCallbacks, Decision, EmitError, LlmResult, Serialized, callback_handler};
-use callbacks_tests::prompts;
+use callbacks::{BlockingCallbacks, Decision, EmitError, LlmResult, callback_handler};
+use callbacks_tests::{MODEL, prompts};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::spawn_blocking;
-
-static MODEL: Serialized = Serialized::new("Model");
-static TOOL: Serialized = Serialized::new("Tool");
-static CHAIN: Serialized = Serialized::new("Chain");
 
 const LONG: Duration = Duration::from_secs(20);
 

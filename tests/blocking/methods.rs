@@ -6,10 +6,10 @@ use std::thread::{self, ThreadId};
 use std::time::Duration;
 
 use callbacks::{Callbacks, LlmResult, OnFull, Queue, callback_handler, handler};
-use callbacks_tests::{Log, prompts};
+use callbacks_tests::{Log, MODEL, prompts};
 use tokio::sync::{OnceCell, oneshot};
 
-use super::{LONG, MODEL, call, everywhere};
+use super::{LONG, call, everywhere};
 
 /// Remembers which thread it was called on.
 #[derive(Default)]

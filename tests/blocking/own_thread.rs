@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use callbacks::{Callbacks, EmitError, Queue, callback_handler, handler};
+use callbacks_tests::CHAIN;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::{CHAIN, LONG, call, current_thread};
+use super::{LONG, call, current_thread};
 
 /// A handler that waits for a task of the runtime whose thread it blocks.
 struct Waits(Arc<Notify>);

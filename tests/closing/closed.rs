@@ -4,17 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use callbacks::{Callbacks, EmitError, LlmResult, callback_handler, handler};
-use callbacks_tests::{Log, Recorder, prompts};
+use callbacks_tests::{CHAIN, Log, Logger, MODEL, TOOL, prompts};
 use serde_json::Value;
-
-use super::{CHAIN, MODEL, TOOL};
 
 /// Runs and handlers hold each other while a run is open, and no longer.
 #[tokio::test]
 async fn a_closed_run_leaves_nothing_behind() {
-    let recorder = Arc::new(Recorder::default());
-    let handler = Arc::downgrade(&recorder);
-    let callbacks = Callbacks::new().with(recorder);
+    let logger = Arc::new(Logger::default());
+    let handler = Arc::downgrade(&logger);
+    let callbacks = Callbacks::new().with(logger);
     let root = callbacks.chain_start(&CHAIN, &Value::Null).await.unwrap();
     let child = root.callbacks().llm_start(&MODEL, prompts).await.unwrap();
     let abandoned = root.callbacks().tool_start(&TOOL, "").await.unwrap();

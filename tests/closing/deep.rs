@@ -5,12 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use callbacks::{Callbacks, ChainRun, callback_handler, handler};
+use callbacks_tests::{CHAIN, TOOL};
 use futures_util::poll;
 use serde_json::Value;
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
-
-use super::{CHAIN, TOOL};
 
 /// Counts what ends with an error.
 struct Errors(Mutex<usize>);

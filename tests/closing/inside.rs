@@ -4,15 +4,15 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use callbacks::{Callbacks, EmitError, LlmResult, Run, RunError, RunId, callback_handler, handler};
-use callbacks_tests::{Log, prompts, recorder};
+use callbacks_tests::{CHAIN, Log, MODEL, TOOL, logger, prompts};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::{CHAIN, Gate, MODEL, TOOL, settled};
+use super::{Gate, settled};
 
 #[tokio::test]
 async fn what_is_open_inside_closes_first_deepest_first() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let root = callbacks
         .chain_start(&CHAIN, &Value::Null)
         .name("root")
@@ -59,7 +59,7 @@ async fn what_is_open_inside_closes_first_deepest_first() {
 /// The child's end hangs in a handler and is polled by nobody; the parent's end brings it on.
 #[tokio::test]
 async fn a_parent_waits_for_a_child_that_is_closing() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let gate = Arc::new(Gate {
         log: log.clone(),
         open: Notify::new(),
@@ -90,7 +90,7 @@ async fn a_parent_waits_for_a_child_that_is_closing() {
 
 #[tokio::test]
 async fn a_leaked_guard_is_closed_by_its_parent() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let root = callbacks.chain_start(&CHAIN, &Value::Null).await.unwrap();
     std::mem::forget(root.callbacks().tool_start(&TOOL, "").await.unwrap());
     root.end(&Value::Null).await.unwrap();
@@ -121,7 +121,7 @@ async fn a_run_that_is_closed_while_it_starts_has_a_start_and_an_end() {
         }
     }
 
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let closer = Arc::new(Closer {
         log: log.clone(),
         parent: Mutex::new(None),

@@ -8,14 +8,9 @@ mod one_end;
 
 use std::time::Duration;
 
-use callbacks::{LlmResult, RunError, Serialized, callback_handler};
+use callbacks::{LlmResult, RunError, callback_handler};
 use callbacks_tests::Log;
 use tokio::sync::Notify;
-
-static MODEL: Serialized = Serialized::new("Model");
-static CHAIN: Serialized = Serialized::new("Chain");
-static TOOL: Serialized = Serialized::new("Tool");
-static RETRIEVER: Serialized = Serialized::new("Retriever");
 
 /// Waits until nothing more is on its way.
 async fn settled(log: &Log, lines: usize) -> Vec<String> {

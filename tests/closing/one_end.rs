@@ -4,15 +4,15 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use callbacks::{Callbacks, LlmResult};
-use callbacks_tests::{Recorder, prompts, recorder};
+use callbacks_tests::{CHAIN, Logger, MODEL, RETRIEVER, TOOL, logger, prompts};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::{CHAIN, Gate, MODEL, RETRIEVER, TOOL, settled};
+use super::{Gate, settled};
 
 #[tokio::test]
 async fn a_guard_dropped_open_closes_with_an_error() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     drop(callbacks.llm_start(&MODEL, prompts).await.unwrap());
     drop(callbacks.chain_start(&CHAIN, &Value::Null).await.unwrap());
     drop(callbacks.tool_start(&TOOL, "").await.unwrap());
@@ -34,7 +34,7 @@ async fn a_guard_dropped_open_closes_with_an_error() {
 
 #[tokio::test]
 async fn a_panic_in_the_body_closes_the_run() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let body = tokio::spawn(async move {
         let _run = callbacks.chain_start(&CHAIN, &Value::Null).await.unwrap();
         panic!("the body panics");
@@ -49,7 +49,7 @@ async fn a_panic_in_the_body_closes_the_run() {
 
 #[tokio::test]
 async fn a_payload_that_panics_closes_the_run() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let body = tokio::spawn(async move {
         let run = callbacks.chain_start(&CHAIN, &Value::Null).await.unwrap();
         run.end(|| panic!("the payload panics")).await
@@ -64,10 +64,10 @@ async fn a_payload_that_panics_closes_the_run() {
 
 #[tokio::test]
 async fn an_end_that_is_cancelled_reaches_its_handlers_in_full() {
-    let (gate, (_, log)) = (Arc::new(Gate::default()), recorder());
+    let (gate, (_, log)) = (Arc::new(Gate::default()), logger());
     let callbacks = Callbacks::new()
         .with(gate.clone())
-        .with(Recorder(log.clone()));
+        .with(Logger(log.clone()));
     gate.open.notify_one();
     let run = callbacks.llm_start(&MODEL, prompts).await.unwrap();
     assert_eq!(gate.log.take(), ["start entered", "start left"]);
@@ -91,7 +91,7 @@ async fn an_end_that_is_cancelled_reaches_its_handlers_in_full() {
 
 #[tokio::test]
 async fn an_end_that_is_never_polled_is_a_dropped_run() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let run = callbacks.chain_start(&CHAIN, &Value::Null).await.unwrap();
     drop(run.end(&Value::Null));
     let lines = settled(&log, 2).await;
@@ -118,7 +118,7 @@ async fn a_start_that_is_cancelled_closes_the_run() {
 
 #[tokio::test]
 async fn a_start_that_is_never_polled_is_none() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     drop(callbacks.llm_start(&MODEL, prompts).into_future());
     drop(callbacks.llm_start(&MODEL, prompts));
     let run = callbacks.chain_start(&CHAIN, &Value::Null).await.unwrap();
@@ -140,7 +140,7 @@ fn a_run_whose_runtime_is_dropped_closes() {
                 .build(),
         };
         let runtime = runtime.unwrap();
-        let (callbacks, log) = recorder();
+        let (callbacks, log) = logger();
         let gate = Arc::new(Gate::default());
         let callbacks = callbacks.with(gate.clone());
         gate.open.notify_one();
@@ -171,7 +171,7 @@ fn a_run_whose_runtime_is_dropped_closes() {
 
 #[test]
 fn a_run_without_any_runtime_closes() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     futures_executor::block_on(async {
         drop(callbacks.chain_start(&CHAIN, &Value::Null).await.unwrap());
     });
@@ -187,7 +187,7 @@ fn a_run_without_any_runtime_closes() {
 
 #[test]
 fn a_run_ends_on_another_runtime_than_it_started_on() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let runtime = || {
         tokio::runtime::Builder::new_current_thread()
             .build()

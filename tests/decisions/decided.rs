@@ -1,18 +1,18 @@
 //! What is decided is done: a run goes on, is stopped, is answered for, or has another input.
 
-use callbacks::testing::{Recorder as Records, assert_events};
+use callbacks::testing::{Recorder, assert_events};
 use callbacks::{Asked, Callbacks, Decision};
-use callbacks_tests::{Log, recorder};
+use callbacks_tests::{Log, MODEL, TOOL, logger};
 use serde_json::{Value, json};
 
 use super::{
-    Answer, AsyncTools, MODEL, ModelDecision, Models, TOOL, ToolDecision, Tools, four, go_on,
-    louder, reason_of, stop,
+    Answer, AsyncTools, ModelDecision, Models, ToolDecision, Tools, four, go_on, louder, reason_of,
+    stop,
 };
 
 #[tokio::test]
 async fn nobody_objects() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let callbacks = callbacks.with(Tools(log.clone(), "clerk", go_on));
     let run = callbacks.tool_start(&TOOL, "1 + 1").await.unwrap();
     run.end(json!(2)).await.unwrap();
@@ -29,7 +29,7 @@ async fn nobody_objects() {
 #[tokio::test]
 async fn a_stopped_run_opens_and_closes() {
     for asks in [false, true] {
-        let (callbacks, log) = recorder();
+        let (callbacks, log) = logger();
         let callbacks = callbacks.with(Tools(log.clone(), "clerk", stop));
         let start = callbacks.tool_start(&TOOL, "rm").tool_call_id("7");
         let reason = if asks {
@@ -51,7 +51,7 @@ async fn a_stopped_run_opens_and_closes() {
 
 #[tokio::test]
 async fn an_answer_ends_the_run() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let callbacks = callbacks
         .with(Tools(log.clone(), "cache", four))
         .with(Tools(log.clone(), "late", stop));
@@ -72,7 +72,7 @@ async fn an_answer_ends_the_run() {
 
 #[tokio::test]
 async fn rewrites_compose_and_reach_the_start_and_the_framework() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let callbacks = callbacks
         .with(Tools(log.clone(), "one", louder))
         .with(AsyncTools(log.clone(), "two", louder));
@@ -103,7 +103,7 @@ async fn what_was_redacted_stays_so_in_a_run_that_does_not_go_on() {
         ),
         (four, "tool end 4 None"),
     ] {
-        let (callbacks, log) = recorder();
+        let (callbacks, log) = logger();
         let redact: Answer<ToolDecision> =
             |input| Ok(Decision::Rewrite(input.replace("a@b.c", "<mail>")));
         let callbacks = callbacks
@@ -133,7 +133,7 @@ async fn the_arguments_are_those_of_the_rewritten_input() {
         (|_| Ok(Decision::Rewrite("2".repeat(2) + "x")), None),
     ];
     for (answer, expected) in cases {
-        let (seen, records) = (Records::new(), Log::new());
+        let (seen, records) = (Recorder::new(), Log::new());
         let callbacks = Callbacks::new()
             .with(Tools(records, "clerk", answer))
             .with(seen.clone());
@@ -157,7 +157,7 @@ async fn what_the_framework_did_not_ask_for_is_a_stop() {
         let reason = format!(
             "a handler {what} in `on_tool_request`, but this run was started without `.ask()`"
         );
-        let (callbacks, log) = recorder();
+        let (callbacks, log) = logger();
         let callbacks = callbacks.with(Tools(Log::new(), "clerk", answer));
         let stopped = callbacks.tool_start(&TOOL, "hi").await;
         assert_eq!(reason_of(stopped), reason);
@@ -174,7 +174,7 @@ async fn what_the_framework_did_not_ask_for_is_a_stop() {
     let reason = "a handler decided on another input in `on_llm_request`, but this run was started without `.ask()`";
     assert_eq!(reason_of(stopped), reason);
     // To decide on what was given is to decide nothing.
-    let (callbacks, _) = recorder();
+    let (callbacks, _) = logger();
     let same: Answer<ToolDecision> = |input| Ok(Decision::Rewrite(input.to_owned()));
     let callbacks = callbacks.with(Tools(Log::new(), "clerk", same));
     drop(callbacks.tool_start(&TOOL, "hi").await.unwrap());

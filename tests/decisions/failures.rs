@@ -5,9 +5,9 @@ use std::time::Duration;
 use callbacks::events::ToolRequest;
 use callbacks::testing::Faulty;
 use callbacks::{Callbacks, EmitError, handler};
-use callbacks_tests::{Log, recorder};
+use callbacks_tests::{Log, TOOL, logger};
 
-use super::{Answer, AsyncTools, TOOL, ToolDecision, Tools, go_on, reason_of, stop};
+use super::{Answer, AsyncTools, ToolDecision, Tools, go_on, reason_of, stop};
 
 #[tokio::test(start_paused = true)]
 async fn what_goes_wrong_is_a_stop() {
@@ -19,7 +19,7 @@ async fn what_goes_wrong_is_a_stop() {
     ];
     for (answer, expected) in cases {
         for inline in [false, true] {
-            let (callbacks, log) = recorder();
+            let (callbacks, log) = logger();
             let clerk = handler(Tools(Log::new(), "clerk", answer)).named("clerk");
             let clerk = if inline { clerk.inline() } else { clerk };
             let callbacks = callbacks
@@ -30,7 +30,7 @@ async fn what_goes_wrong_is_a_stop() {
             assert!(reason.contains(expected), "{reason}");
             assert_eq!(log.lines().len(), 2, "{:?}", log.lines());
         }
-        let (callbacks, _) = recorder();
+        let (callbacks, _) = logger();
         let callbacks = callbacks.with(AsyncTools(Log::new(), "clerk", answer));
         let reason = reason_of(callbacks.tool_start(&TOOL, "x").await);
         assert!(reason.contains(expected), "{reason}");
@@ -44,7 +44,7 @@ async fn a_decision_that_takes_too_long_is_a_stop() {
     let future = stalls.on::<ToolRequest<'_>>().asynchronous();
     for slow in [plain, future] {
         let slow = handler(slow).timeout(Duration::from_secs(5)).named("slow");
-        let (callbacks, log) = recorder();
+        let (callbacks, log) = logger();
         let callbacks = callbacks.with(slow);
         let reason = reason_of(callbacks.tool_start(&TOOL, "x").await);
         assert!(reason.contains("took longer than 5s"), "{reason}");

@@ -16,13 +16,9 @@ mod who;
 
 use std::time::Duration;
 
-use callbacks::{BoxError, Decision, EmitError, LlmResult, Message, Serialized, callback_handler};
+use callbacks::{BoxError, Decision, EmitError, LlmResult, Message, callback_handler};
 use callbacks_tests::Log;
 use serde_json::{Value, json};
-
-static TOOL: Serialized = Serialized::new("Tool");
-static MODEL: Serialized = Serialized::new("Model");
-static CHAIN: Serialized = Serialized::new("Chain");
 
 const LONG: Duration = Duration::from_secs(20);
 

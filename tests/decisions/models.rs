@@ -1,10 +1,10 @@
 //! What models are asked about: messages, prompts, batches; and where they are not.
 
 use callbacks::{Asked, Callbacks, Decision, LlmResult, Message};
-use callbacks_tests::{Log, recorder};
+use callbacks_tests::{Log, MODEL, TOOL, logger};
 use serde_json::Value;
 
-use super::{Answer, MODEL, ModelDecision, Models, TOOL, Tools, go_on, reason_of};
+use super::{Answer, ModelDecision, Models, Tools, go_on, reason_of};
 
 #[tokio::test]
 async fn a_chat_model_is_asked_about_its_messages() {
@@ -14,7 +14,7 @@ async fn a_chat_model_is_asked_about_its_messages() {
             .replace("a@b.c", "<mail>");
         Ok(Decision::Rewrite(vec![Message::human(text)]))
     };
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let callbacks = callbacks
         .with(Models(log.clone(), "redact", redact))
         .with(Models(log.clone(), "check", go_on));
@@ -59,7 +59,7 @@ async fn a_text_model_is_asked_about_its_prompts() {
         ]))
     };
     for (answer, expected) in [(shout, "hi!"), (dialogue, "System: be nice\nHuman: hi")] {
-        let (callbacks, log) = recorder();
+        let (callbacks, log) = logger();
         let callbacks = callbacks.with(Models(Log::new(), "clerk", answer));
         let prompts = ["hi".to_owned()];
         let Asked::Go(run) = callbacks.llm_start(&MODEL, &prompts).ask().await.unwrap() else {
@@ -79,7 +79,7 @@ async fn each_conversation_of_a_batch_is_asked_about() {
             _ => Decision::Continue,
         })
     };
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let callbacks = callbacks.with(Models(log.clone(), "clerk", second));
     let start = callbacks.chat_model_start(&MODEL, &batch[..]).ask();
     let Asked::Go(run) = start.await.unwrap() else {
@@ -105,7 +105,7 @@ async fn each_conversation_of_a_batch_is_asked_about() {
 #[tokio::test]
 async fn a_model_can_be_answered_for() {
     let answers: Answer<ModelDecision> = |_| Ok(Decision::Answer(LlmResult::from_text("Because")));
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let callbacks = callbacks.with(Models(Log::new(), "cache", answers));
     let messages = vec![Message::human("Why?")];
     match callbacks
@@ -125,7 +125,7 @@ async fn a_model_can_be_answered_for() {
 
 #[tokio::test]
 async fn where_nobody_can_answer_nothing_is_made_or_asked() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let Asked::Go(run) = callbacks.tool_start(&TOOL, "x").ask().await.unwrap() else {
         panic!()
     };

@@ -6,18 +6,18 @@ use std::task::{Context, Waker};
 use std::time::{Duration, SystemTime};
 
 use callbacks::events::ToolRequest;
-use callbacks::testing::{Faulty, Recorder as Records, assert_events};
+use callbacks::testing::{Faulty, Recorder, assert_events};
 use callbacks::{
     Callbacks, Decision, EmitError, Queue, Run, RunInfo, RunKind, callback_handler, handler,
 };
-use callbacks_tests::{Log, recorder};
+use callbacks_tests::{CHAIN, Log, TOOL, logger};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::Value;
 use shop::trade::Refund;
 use tokio::sync::Notify;
 
 use super::replies::Clerk;
-use super::{CHAIN, TOOL, ToolDecision, Tools, go_on, reason_of};
+use super::{ToolDecision, Tools, go_on, reason_of};
 
 /// What is asked belongs to the run that starts then; what comes from records cannot answer.
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn the_question_is_of_the_run_that_starts() {
     }
 
     let looks = Arc::new(Looks(Mutex::default()));
-    let records = Records::new();
+    let records = Recorder::new();
     let callbacks = Callbacks::new().with(looks.clone()).tag("prod");
     let callbacks = callbacks.with(records.clone());
     let (callbacks, stream) = callbacks.record(Queue::bounded(64));
@@ -133,7 +133,7 @@ async fn inside_a_callback_a_question_is_a_stop() {
         }
     }
 
-    let (callbacks, seen) = recorder();
+    let (callbacks, seen) = logger();
     let (log, done) = (Log::new(), Arc::new(Notify::new()));
     let tools = callbacks.with(Tools(log.clone(), "clerk", go_on));
     let tools = tools.with(Clerk(log.clone()));
@@ -177,7 +177,7 @@ async fn in_a_run_that_is_closed_nobody_is_asked() {
 #[tokio::test]
 async fn a_start_that_is_dropped_while_it_asks_leaves_no_run() {
     let (stalls, _stall) = Faulty::stall();
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let callbacks = callbacks.with(stalls.on::<ToolRequest<'_>>().asynchronous());
     let mut start = Box::pin(callbacks.tool_start(&TOOL, "x").into_future());
     let mut cx = Context::from_waker(Waker::noop());

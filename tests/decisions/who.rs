@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use callbacks::events::{AsyncCallbackHandler, ByHand, CallbackHandler, LlmRequest, ToolRequest};
-use callbacks::testing::{Faulty, Recorder as Records};
+use callbacks::testing::{Faulty, Recorder};
 use callbacks::{
     BoxError, Callbacks, Decision, Interests, LlmResult, OnFull, Queue, Run, callback_handler,
     handler,
 };
-use callbacks_tests::{Log, Recorder, start};
+use callbacks_tests::{CHAIN, Log, Logger, TOOL, start};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{AsyncTools, CHAIN, TOOL, ToolDecision, Tools, go_on, reason_of, stop};
+use super::{AsyncTools, ToolDecision, Tools, go_on, reason_of, stop};
 
 /// Whoever comes later is not asked before the one before has answered, however they are called.
 #[tokio::test]
@@ -180,8 +180,8 @@ async fn a_handler_written_by_hand_is_asked_by_both_of_its_methods() {
 #[tokio::test]
 async fn an_observer_of_everything_is_no_decider() {
     let faulty = Faulty::error("looks at everything");
-    let callbacks = Callbacks::new().with(faulty).with(Recorder::default());
-    let callbacks = callbacks.with(Records::new());
+    let callbacks = Callbacks::new().with(faulty).with(Logger::default());
+    let callbacks = callbacks.with(Recorder::new());
     let (callbacks, _records) = callbacks.record(Queue::bounded(8));
     assert!(!callbacks.wants::<ToolRequest<'_>>());
     assert!(!callbacks.wants::<LlmRequest<'_>>());

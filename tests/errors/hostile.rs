@@ -7,12 +7,12 @@ use std::time::Duration;
 use callbacks::{
     BoxError, Callbacks, Chunk, Decision, EmitError, LlmResult, callback_handler, handler,
 };
-use callbacks_tests::{Log, Order, start};
+use callbacks_tests::{CHAIN, Log, MODEL, Tokens, raised, start};
 use futures_util::{StreamExt, poll, stream};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::{CHAIN, MODEL, Never, failures, raised};
+use super::{Never, failures};
 
 /// An error that nobody can show, and a panic that nobody can drop.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ async fn not_even_a_hostile_failure_stops_anybody() {
         .with(handler(Hostile).inline())
         .with(Hostile)
         .with(AsyncHostile)
-        .with(Order {
+        .with(Tokens {
             log: log.clone(),
             name,
         });

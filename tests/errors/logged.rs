@@ -3,7 +3,7 @@
 use std::task::{Context, Waker};
 
 use callbacks::{Callbacks, handler};
-use callbacks_tests::{Log, Order, start};
+use callbacks_tests::{Log, Tokens, start};
 
 use super::{AsyncFailing, Failing, failures, failures_of};
 
@@ -15,7 +15,7 @@ async fn failures_are_logged_once_and_stop_nobody() {
         .with(handler(Failing).named("lane"))
         .with(handler(Failing).inline().named("inline"))
         .with(handler(AsyncFailing).named("async"))
-        .with(Order {
+        .with(Tokens {
             log: log.clone(),
             name: "other",
         });

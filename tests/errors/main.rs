@@ -7,58 +7,35 @@ mod raised;
 mod timers;
 mod too_long;
 
-use std::fmt::Write as _;
-use std::sync::OnceLock;
+use std::error::Error;
+use std::fmt::{Debug, Write as _};
 
-use callbacks::{EmitError, LlmRun, Serialized, callback_handler};
-use callbacks_tests::Log;
+use callbacks::{LlmRun, callback_handler};
+use callbacks_tests::{Log, traced};
+use tracing::field::{Field, Visit};
 
-static MODEL: Serialized = Serialized::new("Model");
-static CHAIN: Serialized = Serialized::new("Chain");
+/// A failure, as it is logged.
+struct Failure(String);
 
-/// Failures, as they are logged.
-struct Failures(Log);
-
-impl tracing::Subscriber for Failures {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Line(String);
-
-        impl tracing::field::Visit for Line {
-            fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
-                if ["handler", "method", "run", "error"].contains(&field.name()) {
-                    write!(self.0, "{}={value:?} ", field.name()).unwrap();
-                }
-            }
-
-            fn record_error(
-                &mut self,
-                field: &tracing::field::Field,
-                value: &(dyn std::error::Error + 'static),
-            ) {
-                write!(self.0, "{}={value} ", field.name()).unwrap();
-            }
+impl Visit for Failure {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if ["handler", "method", "run", "error"].contains(&field.name()) {
+            write!(self.0, "{}={value:?} ", field.name()).unwrap();
         }
-
-        let mut line = Line(String::new());
-        event.record(&mut line);
-        self.0.add(line.0.trim_end());
     }
 
-    fn enter(&self, _: &tracing::span::Id) {}
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        write!(self.0, "{}={value} ", field.name()).unwrap();
+    }
+}
 
-    fn exit(&self, _: &tracing::span::Id) {}
+/// Begins to listen.
+fn failures() -> &'static Log {
+    traced(|event| {
+        let mut failure = Failure(String::new());
+        event.record(&mut failure);
+        Some(failure.0.trim_end().to_owned())
+    })
 }
 
 /// What is logged about a run.
@@ -69,16 +46,6 @@ fn failures_of(run: &LlmRun) -> Vec<String> {
         .filter(|line| line.contains(&run))
         .map(|line| line.replace(&run, ""))
         .collect()
-}
-
-/// Lanes have threads of their own, so the subscriber is that of the process.
-fn failures() -> &'static Log {
-    static FAILURES: OnceLock<Log> = OnceLock::new();
-    FAILURES.get_or_init(|| {
-        let log = Log::new();
-        tracing::subscriber::set_global_default(Failures(log.clone())).unwrap();
-        log
-    })
 }
 
 struct Failing;
@@ -99,18 +66,6 @@ impl AsyncFailing {
         tokio::task::yield_now().await;
         assert!(token != "panic", "oh {token}");
         Err(format!("no {token}"))
-    }
-}
-
-/// What was raised: the handler, its method, the error.
-fn raised(result: Result<(), EmitError>) -> (String, &'static str, String) {
-    match result {
-        Err(EmitError::Raised {
-            handler,
-            event,
-            source,
-        }) => (handler, event, source.to_string()),
-        other => panic!("{other:?}"),
     }
 }
 

@@ -6,17 +6,17 @@ use callbacks::events::LlmStart;
 use callbacks::{
     Callbacks, ErrorKind, Event, Interests, LlmResult, RunError, callback_handler, handler,
 };
-use callbacks_tests::{Log, Order, Recorder, start};
+use callbacks_tests::{CHAIN, Log, Logger, MODEL, Tokens, raised, start};
 use serde_json::Value;
 
-use super::{AsyncFailing, CHAIN, Failing, MODEL, Never, failures, failures_of, raised};
+use super::{AsyncFailing, Failing, Never, failures, failures_of};
 
 #[tokio::test]
 async fn raised_errors_reach_the_emitter_however_the_handler_is_called() {
     failures();
     let log = Log::new();
     let name = "other";
-    let other = Arc::new(Order {
+    let other = Arc::new(Tokens {
         log: log.clone(),
         name,
     });
@@ -71,8 +71,8 @@ async fn the_first_in_registration_order_is_raised_after_all_are_done() {
 
 #[tokio::test]
 async fn an_error_out_of_a_start_has_closed_the_run() {
-    let (recorder, log) = (Recorder::default(), Log::new());
-    let events = recorder.0.clone();
+    let (logger, log) = (Logger::default(), Log::new());
+    let events = logger.0.clone();
     struct Errors(Log);
 
     #[callback_handler]
@@ -84,7 +84,7 @@ async fn an_error_out_of_a_start_has_closed_the_run() {
     }
 
     let callbacks = Callbacks::new()
-        .with(recorder)
+        .with(logger)
         .with(handler(Never).raise_errors().named("never"))
         .with(Errors(log.clone()));
     let started = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]);
@@ -102,12 +102,12 @@ async fn an_error_out_of_a_start_has_closed_the_run() {
 
 #[tokio::test]
 async fn an_error_out_of_an_end_comes_after_its_delivery() {
-    let recorder = Recorder::default();
-    let log = recorder.0.clone();
+    let logger = Logger::default();
+    let log = logger.0.clone();
     let never = handler(Never)
         .raise_errors()
         .except(Interests::of(&[LlmStart::INDEX]));
-    let callbacks = Callbacks::new().with(recorder).with(never);
+    let callbacks = Callbacks::new().with(logger).with(never);
     let root = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
     let run = root
         .callbacks()

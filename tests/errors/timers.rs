@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use callbacks::{Callbacks, callback_handler, handler};
-use callbacks_tests::{Log, start};
+use callbacks_tests::{CHAIN, Log, raised, start};
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::{CHAIN, Stall, raised};
+use super::Stall;
 
 #[test]
 fn a_timeout_needs_no_runtime() {

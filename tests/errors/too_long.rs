@@ -4,11 +4,11 @@ use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use callbacks::{Callbacks, LlmResult, callback_handler, handler};
-use callbacks_tests::{Log, Order, start};
+use callbacks_tests::{Log, Tokens, raised, start};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::{Stall, failures, failures_of, raised};
+use super::{Stall, failures, failures_of};
 
 #[tokio::test(start_paused = true)]
 async fn an_async_method_that_takes_too_long_is_dropped() {
@@ -19,7 +19,7 @@ async fn an_async_method_that_takes_too_long_is_dropped() {
     let callbacks = Callbacks::new()
         .with(stall.timeout(Duration::from_secs(2)).raise_errors())
         .with(handler(Stall(left.clone())).timeout(Duration::ZERO))
-        .with(Order {
+        .with(Tokens {
             log: log.clone(),
             name,
         });

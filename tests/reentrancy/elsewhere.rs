@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use callbacks::{Callbacks, ChainRun, EmitError, Queue, Run, RunId, callback_handler, handler};
-use callbacks_tests::Log;
+use callbacks_tests::{LONG, Log};
 use futures_util::{FutureExt, poll};
 use serde_json::json;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::{JoinSet, yield_now};
 
 use super::acts::{Mode, act};
-use super::{LONG, chain, inner};
+use super::{chain, inner};
 
 /// An event and its number.
 type Numbered = (&'static str, u64);

@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex};
 use callbacks::{
     Callbacks, ChainRun, EmitError, Handler, Run, callback_handler, events::Events, handler,
 };
-use callbacks_tests::Log;
+use callbacks_tests::{LONG, Log};
 use futures_util::FutureExt;
 
 use super::acts::{Act, Acts, ActsInAsync, act};
 use super::hears::{Hears, Own};
-use super::{LONG, chain, inner};
+use super::{chain, inner};
 
 /// What a deferred event's handler raises reaches nobody, and is counted.
 #[tokio::test]

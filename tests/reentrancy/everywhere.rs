@@ -3,11 +3,11 @@
 use std::sync::{Arc, Mutex};
 
 use callbacks::{Callbacks, EmitError, handler};
-use callbacks_tests::Log;
+use callbacks_tests::{LONG, Log};
 use serde_json::json;
 
 use super::acts::{Act, Acts, ActsInAsync, ActsInSync, Mode, act};
-use super::{LONG, chain, inner};
+use super::{chain, inner};
 
 /// Acts while others listen in every way; gives what each of them saw.
 struct Scene {

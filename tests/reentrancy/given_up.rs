@@ -6,14 +6,14 @@ use std::task::{Context, Wake, Waker};
 use std::thread;
 
 use callbacks::{BoxFuture, Callbacks, callback_handler, handler};
-use callbacks_tests::{Log, wakers_left};
+use callbacks_tests::{LONG, Log, wakers_left};
 use futures_util::{FutureExt, poll};
 use serde_json::json;
 use tokio::task::yield_now;
 
 use super::acts::{Act, Acts, ActsInAsync, act};
 use super::hears::{Hears, HearsLater, Own, answers};
-use super::{LONG, chain, inner};
+use super::{chain, inner};
 
 /// Acts in its first text, and stays in it.
 struct Stays(Mutex<Option<Act>>);

@@ -10,16 +10,11 @@ mod hears;
 mod order;
 mod waits;
 
-use std::time::Duration;
-
 use callbacks::{Callbacks, ChainRun, EmitError, Serialized};
+use callbacks_tests::CHAIN;
 use serde_json::json;
 
-static CHAIN: Serialized = Serialized::new("Chain");
 static INNER: Serialized = Serialized::new("Inner");
-static MODEL: Serialized = Serialized::new("Model");
-
-const LONG: Duration = Duration::from_secs(60);
 
 async fn chain(callbacks: &Callbacks) -> ChainRun {
     callbacks.chain_start(&CHAIN, json!(null)).await.unwrap()

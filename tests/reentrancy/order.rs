@@ -9,13 +9,13 @@ use callbacks::{
     BoxFuture, Callbacks, ChainRun, EmitError, LlmRun, Run, RunId, RunKind, callback_handler,
     handler,
 };
-use callbacks_tests::{Log, prompts};
+use callbacks_tests::{LONG, Log, MODEL, prompts};
 use futures_util::FutureExt;
 use serde_json::json;
 use tokio::sync::Notify;
 
+use super::chain;
 use super::hears::{Hears, HearsLater, Own, hears};
-use super::{LONG, MODEL, chain};
 
 /// A handler that answers every event with another, up to a depth.
 #[test]

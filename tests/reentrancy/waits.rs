@@ -4,13 +4,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use callbacks::{BoxFuture, Callbacks, Queue, callback_handler, handler};
-use callbacks_tests::Log;
+use callbacks_tests::{LONG, Log};
 use futures_util::FutureExt;
 use serde_json::json;
 use tokio::sync::Notify;
 
 use super::hears::{Hears, HearsLater, Own};
-use super::{LONG, inner};
+use super::inner;
 
 /// Nobody waits for the method, so nobody may wait with what it put off until the method is done.
 #[tokio::test]

@@ -5,10 +5,11 @@ use std::thread;
 use callbacks::events::LlmNewToken;
 use callbacks::testing::{Faulty, Recorder, assert_events};
 use callbacks::{Callbacks, Interests, LlmResult, handler};
+use callbacks_tests::{CHAIN, MODEL, TOOL};
 use expect_test::expect;
 use serde_json::{Value, json};
 
-use super::{CHAIN, MODEL, TOOL, ask, check_panic, shop};
+use super::{ask, check_panic, shop};
 
 #[tokio::test]
 async fn a_run_that_is_open_is_unbalanced_until_it_is_closed() {

@@ -7,9 +7,10 @@ use std::time::Duration;
 use callbacks::events::{ChainEnd, LlmEnd, LlmNewToken, ToolStart};
 use callbacks::testing::{Faulty, Recorder, assert_events};
 use callbacks::{Callbacks, EmitError, Event, Interests, handler};
+use callbacks_tests::TOOL;
 use serde_json::json;
 
-use super::{TOOL, ask, shop};
+use super::{ask, shop};
 
 /// Each way to fail, and what it says.
 fn failures() -> [(Faulty, &'static str); 4] {

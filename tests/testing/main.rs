@@ -17,13 +17,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use callbacks::events::LlmNewToken;
 use callbacks::testing::{Faulty, Recorder};
-use callbacks::{Callbacks, EmitError, LlmResult, Serialized, callback_events};
+use callbacks::{Callbacks, EmitError, LlmResult, callback_events};
+use callbacks_tests::{CHAIN, MODEL};
 use expect_test::{Expect, expect};
 use serde_json::{Value, json};
-
-static MODEL: Serialized = Serialized::new("Model");
-static CHAIN: Serialized = Serialized::new("Chain");
-static TOOL: Serialized = Serialized::new("Tool");
 
 #[callback_events]
 mod shop {

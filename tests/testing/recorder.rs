@@ -7,8 +7,9 @@ use std::thread;
 use callbacks::events::{ChainEnd, LlmEnd, LlmStart};
 use callbacks::testing::{Recorded, Recorder, assert_events};
 use callbacks::{Callbacks, handler};
+use callbacks_tests::TOOL;
 
-use super::{TOOL, ask, shop};
+use super::{ask, shop};
 
 #[tokio::test]
 async fn it_records_every_way_of_delivery() {
