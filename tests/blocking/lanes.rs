@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use callbacks::testing::Recorder;
 use callbacks::{
-    BoxError, Callbacks, Decision, EmitError, Queue, RunError, callback_handler, handler,
+    BoxError, Callbacks, Decision, EmitError, Queue, RunError, ToolDecision, callback_handler,
+    handler,
 };
 use callbacks_tests::{CHAIN, Log, TOOL};
 use futures_util::{StreamExt, poll};
 use serde_json::Value;
 
-use super::{LONG, Sleeps, ToolDecision, current_thread, multi_thread, within};
+use super::{LONG, Sleeps, current_thread, multi_thread, within};
 
 /// A sync handler that waits for its gate in an event called `slow`.
 pub(super) struct Gated {

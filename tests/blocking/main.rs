@@ -13,15 +13,12 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use callbacks::{BlockingCallbacks, Decision, EmitError, LlmResult, callback_handler};
+use callbacks::{BlockingCallbacks, EmitError, LlmResult, callback_handler};
 use callbacks_tests::{MODEL, prompts};
-use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::spawn_blocking;
 
 const LONG: Duration = Duration::from_secs(20);
-
-type ToolDecision = Decision<String, Value>;
 
 fn current_thread() -> Runtime {
     Builder::new_current_thread().enable_all().build().unwrap()

@@ -12,13 +12,15 @@ use std::thread;
 use std::time::Duration;
 
 use callbacks::testing::Faulty;
-use callbacks::{BlockingCallbacks, Callbacks, Decision, EmitError, callback_handler, handler};
+use callbacks::{
+    BlockingCallbacks, Callbacks, Decision, EmitError, ToolDecision, callback_handler, handler,
+};
 use callbacks_tests::{CHAIN, Log, MODEL, TOOL, logger, prompts};
 use serde_json::{Value, json};
 use shop::trade::Refund;
 use tokio::sync::oneshot;
 
-use super::{LONG, Sleeps, ToolDecision, current_thread, everywhere, multi_thread, within};
+use super::{LONG, Sleeps, current_thread, everywhere, multi_thread, within};
 
 /// Runs this test again in a process of its own, with this variable set. True in that process.
 fn alone(test: &str) -> bool {

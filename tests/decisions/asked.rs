@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use callbacks::testing::Recorder;
 use callbacks::{
-    Asked, Callbacks, Decision, EmitError, Exclusive, Queue, callback_handler, handler,
+    Asked, Callbacks, Decision, EmitError, Exclusive, Queue, ToolDecision, callback_handler,
+    handler,
 };
 use callbacks_tests::{CHAIN, Log, TOOL, logger, yields};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
-use super::{LONG, ToolDecision};
+use super::LONG;
 
 /// Is pending as often as it is told to be, then answers.
 struct Patient(usize, ToolDecision);

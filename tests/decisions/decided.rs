@@ -1,14 +1,11 @@
 //! What is decided is done: a run goes on, is stopped, is answered for, or has another input.
 
 use callbacks::testing::{Recorder, assert_events};
-use callbacks::{Asked, Callbacks, Decision};
+use callbacks::{Asked, Callbacks, Decision, LlmDecision, ToolDecision};
 use callbacks_tests::{Log, MODEL, TOOL, logger};
 use serde_json::{Value, json};
 
-use super::{
-    Answer, AsyncTools, ModelDecision, Models, ToolDecision, Tools, four, go_on, louder, reason_of,
-    stop,
-};
+use super::{Answer, AsyncTools, Models, Tools, four, go_on, louder, reason_of, stop};
 
 #[tokio::test]
 async fn nobody_objects() {
@@ -168,7 +165,7 @@ async fn what_the_framework_did_not_ask_for_is_a_stop() {
             "{lines:?}"
         );
     }
-    let other: Answer<ModelDecision> = |_| Ok(Decision::Rewrite(Vec::new()));
+    let other: Answer<LlmDecision> = |_| Ok(Decision::Rewrite(Vec::new()));
     let callbacks = Callbacks::new().with(Models(Log::new(), "clerk", other));
     let stopped = callbacks.llm_start(&MODEL, || vec!["hi".to_owned()]).await;
     let reason = "a handler decided on another input in `on_llm_request`, but this run was started without `.ask()`";

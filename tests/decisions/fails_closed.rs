@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use callbacks::events::{AnyEvent, Events, ToolRequest, owned};
 use callbacks::{
-    Callbacks, ChainRun, Decision, EmitError, EventSet, Message, callback_handler, handler,
+    Callbacks, ChainRun, Decision, EmitError, EventSet, LlmDecision, Message, ToolDecision,
+    callback_handler, handler,
 };
 use callbacks_tests::{CHAIN, Log, Logger, MODEL, TOOL, logger};
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::{LONG, ModelDecision, ToolDecision};
+use super::LONG;
 
 mod subscriber {
     use std::sync::Mutex;
@@ -114,7 +115,7 @@ async fn a_batch_that_is_stopped_shows_nothing_that_was_not_asked_about() {
 
     #[callback_handler]
     impl Redact {
-        fn on_llm_request(&self, messages: &[Message]) -> ModelDecision {
+        fn on_llm_request(&self, messages: &[Message]) -> LlmDecision {
             let redact =
                 |message: &Message| Message::human(message.text().replace("a@b.c", "<mail>"));
             Decision::Rewrite(messages.iter().map(redact).collect())
@@ -125,7 +126,7 @@ async fn a_batch_that_is_stopped_shows_nothing_that_was_not_asked_about() {
 
     #[callback_handler]
     impl Stops {
-        fn on_llm_request(&self, messages: &[Message]) -> ModelDecision {
+        fn on_llm_request(&self, messages: &[Message]) -> LlmDecision {
             match &*messages[0].text() {
                 "a bomb" => Decision::Stop("no bombs".to_owned()),
                 _ => Decision::Continue,

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use callbacks::events::ToolRequest;
 use callbacks::testing::Faulty;
-use callbacks::{Callbacks, EmitError, handler};
+use callbacks::{Callbacks, EmitError, ToolDecision, handler};
 use callbacks_tests::{Log, TOOL, logger};
 
-use super::{Answer, AsyncTools, ToolDecision, Tools, go_on, reason_of, stop};
+use super::{Answer, AsyncTools, Tools, go_on, reason_of, stop};
 
 #[tokio::test(start_paused = true)]
 async fn what_goes_wrong_is_a_stop() {

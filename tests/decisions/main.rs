@@ -16,14 +16,14 @@ mod who;
 
 use std::time::Duration;
 
-use callbacks::{BoxError, Decision, EmitError, LlmResult, Message, callback_handler};
+use callbacks::{
+    BoxError, Decision, EmitError, LlmDecision, Message, ToolDecision, callback_handler,
+};
 use callbacks_tests::Log;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const LONG: Duration = Duration::from_secs(20);
 
-type ToolDecision = Decision<String, Value>;
-type ModelDecision = Decision<Vec<Message>, LlmResult>;
 type Answer<D> = fn(&str) -> Result<D, BoxError>;
 
 /// Decides about tools, and says so.
@@ -50,11 +50,11 @@ impl AsyncTools {
 }
 
 /// Decides about models.
-struct Models(Log, &'static str, Answer<ModelDecision>);
+struct Models(Log, &'static str, Answer<LlmDecision>);
 
 #[callback_handler]
 impl Models {
-    fn on_llm_request(&self, messages: &[Message]) -> Result<ModelDecision, BoxError> {
+    fn on_llm_request(&self, messages: &[Message]) -> Result<LlmDecision, BoxError> {
         let text = callbacks::buffer_string(messages);
         self.0.add(format_args!("{} is asked {text:?}", self.1));
         (self.2)(&text)

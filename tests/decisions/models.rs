@@ -1,14 +1,14 @@
 //! What models are asked about: messages, prompts, batches; and where they are not.
 
-use callbacks::{Asked, Callbacks, Decision, LlmResult, Message};
+use callbacks::{Asked, Callbacks, Decision, LlmDecision, LlmResult, Message};
 use callbacks_tests::{Log, MODEL, TOOL, logger};
 use serde_json::Value;
 
-use super::{Answer, ModelDecision, Models, Tools, go_on, reason_of};
+use super::{Answer, Models, Tools, go_on, reason_of};
 
 #[tokio::test]
 async fn a_chat_model_is_asked_about_its_messages() {
-    let redact: Answer<ModelDecision> = |text| {
+    let redact: Answer<LlmDecision> = |text| {
         let text = text
             .trim_start_matches("Human: ")
             .replace("a@b.c", "<mail>");
@@ -47,12 +47,12 @@ async fn a_chat_model_is_asked_about_its_messages() {
 
 #[tokio::test]
 async fn a_text_model_is_asked_about_its_prompts() {
-    let shout: Answer<ModelDecision> = |text| {
+    let shout: Answer<LlmDecision> = |text| {
         Ok(Decision::Rewrite(vec![Message::human(
             text.replace("Human: ", "") + "!",
         )]))
     };
-    let dialogue: Answer<ModelDecision> = |_| {
+    let dialogue: Answer<LlmDecision> = |_| {
         Ok(Decision::Rewrite(vec![
             Message::system("be nice"),
             Message::human("hi"),
@@ -73,7 +73,7 @@ async fn a_text_model_is_asked_about_its_prompts() {
 #[tokio::test]
 async fn each_conversation_of_a_batch_is_asked_about() {
     let batch = [vec![Message::human("one")], vec![Message::human("two")]];
-    let second: Answer<ModelDecision> = |text| {
+    let second: Answer<LlmDecision> = |text| {
         Ok(match text {
             "Human: two" => Decision::Rewrite(vec![Message::human("three")]),
             _ => Decision::Continue,
@@ -96,7 +96,7 @@ async fn each_conversation_of_a_batch_is_asked_about() {
         ]
     );
     // An answer for a part of it is none for all of it.
-    let answers: Answer<ModelDecision> = |_| Ok(Decision::Answer(LlmResult::from_text("x")));
+    let answers: Answer<LlmDecision> = |_| Ok(Decision::Answer(LlmResult::from_text("x")));
     let callbacks = Callbacks::new().with(Models(Log::new(), "clerk", answers));
     let reason = reason_of(callbacks.chat_model_start(&MODEL, &batch[..]).ask().await);
     assert!(reason.contains("batch"), "{reason}");
@@ -104,7 +104,7 @@ async fn each_conversation_of_a_batch_is_asked_about() {
 
 #[tokio::test]
 async fn a_model_can_be_answered_for() {
-    let answers: Answer<ModelDecision> = |_| Ok(Decision::Answer(LlmResult::from_text("Because")));
+    let answers: Answer<LlmDecision> = |_| Ok(Decision::Answer(LlmResult::from_text("Because")));
     let (callbacks, log) = logger();
     let callbacks = callbacks.with(Models(Log::new(), "cache", answers));
     let messages = vec![Message::human("Why?")];

@@ -2,13 +2,13 @@
 
 use callbacks::events::owned;
 use callbacks::testing::Faulty;
-use callbacks::{Callbacks, Decision, ErrorKind, Reply, Run, RunId, callback_handler};
+use callbacks::{
+    Callbacks, Decision, ErrorKind, Reply, Run, RunId, ToolDecision, callback_handler,
+};
 use callbacks_tests::{CHAIN, Log};
 use serde_json::Value;
 use shop::trade::Refund;
 use shop::{Verdict, refund};
-
-use super::ToolDecision;
 
 pub(super) struct Clerk(pub(super) Log);
 

@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 use callbacks::events::ToolRequest;
 use callbacks::testing::{Faulty, Recorder, assert_events};
 use callbacks::{
-    Callbacks, Decision, EmitError, Queue, Run, RunInfo, RunKind, callback_handler, handler,
+    Callbacks, Decision, EmitError, Queue, Run, RunInfo, RunKind, ToolDecision, callback_handler,
+    handler,
 };
 use callbacks_tests::{CHAIN, Log, TOOL, logger};
 use futures_util::{FutureExt, StreamExt};
@@ -17,7 +18,7 @@ use shop::trade::Refund;
 use tokio::sync::Notify;
 
 use super::replies::Clerk;
-use super::{ToolDecision, Tools, go_on, reason_of};
+use super::{Tools, go_on, reason_of};
 
 /// What is asked belongs to the run that starts then; what comes from records cannot answer.
 #[tokio::test]

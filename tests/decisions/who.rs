@@ -6,14 +6,14 @@ use async_trait::async_trait;
 use callbacks::events::{AsyncCallbackHandler, ByHand, CallbackHandler, LlmRequest, ToolRequest};
 use callbacks::testing::{Faulty, Recorder};
 use callbacks::{
-    BoxError, Callbacks, Decision, Interests, LlmResult, OnFull, Queue, Run, callback_handler,
-    handler,
+    BoxError, Callbacks, Decision, Interests, LlmResult, OnFull, Queue, Run, ToolDecision,
+    callback_handler, handler,
 };
 use callbacks_tests::{CHAIN, Log, Logger, TOOL, start};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
-use super::{AsyncTools, ToolDecision, Tools, go_on, reason_of, stop};
+use super::{AsyncTools, Tools, go_on, reason_of, stop};
 
 /// Whoever comes later is not asked before the one before has answered, however they are called.
 #[tokio::test]
