@@ -1,11 +1,8 @@
 //! Ambient runs: what code finds that was handed no callbacks.
 
-use callbacks::{Callbacks, RunId, RunInfo, Serialized, callback_handler};
-use callbacks_tests::Log;
+use callbacks::{Callbacks, RunId, RunInfo, callback_handler};
+use callbacks_tests::{CHAIN, Log, TOOL};
 use serde_json::Value;
-
-static CHAIN: Serialized = Serialized::new("Chain");
-static TOOL: Serialized = Serialized::new("Tool");
 
 /// The id of the run in whose scope this is.
 async fn current() -> Option<RunId> {

@@ -9,12 +9,10 @@ use callbacks::events::{AsyncCallbackHandler, ByHand, CallbackHandler, LlmNewTok
 use callbacks::{
     BoxError, Callbacks, LlmResult, OnFull, Queue, Run, callback_events, callback_handler, handler,
 };
-use callbacks_tests::{Log, Order, start};
+use callbacks_tests::{LONG, Log, Tokens, start};
 use futures_util::FutureExt;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::yield_now;
-
-const LONG: Duration = Duration::from_secs(60);
 
 /// Begins with an event only when it is let.
 struct Gated {
@@ -58,7 +56,7 @@ async fn nobody_waits_for_a_sync_method_in_the_background() {
     let other = Log::new();
     let callbacks = Callbacks::new()
         .with(handler(slow).background(Queue::bounded(8)))
-        .with(Order {
+        .with(Tokens {
             log: other.clone(),
             name: "other",
         });

@@ -10,31 +10,15 @@ use callbacks::events::{
 };
 use callbacks::{
     Asked, Callbacks, Decision, EmitError, Handler, Interests, LlmResult, Message, On, Queue, Run,
-    Serialized, handler, on, on_async,
+    handler, on, on_async,
 };
-use callbacks_tests::{Log, prompts, start};
+use callbacks_tests::{LONG, Log, MODEL, TOOL, prompts, raised, start};
 use serde_json::{Value, json};
 use shop::Verdict;
 use shop::trade::{self, HTTPFailed, Printed, Refund, Sold, Tick};
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
 use tokio::time::Instant;
-
-static MODEL: Serialized = Serialized::new("Model");
-static TOOL: Serialized = Serialized::new("Tool");
-const LONG: Duration = Duration::from_secs(60);
-
-/// What was raised: the handler, its method, the error.
-fn raised(result: Result<(), EmitError>) -> (String, &'static str, String) {
-    match result {
-        Err(EmitError::Raised {
-            handler,
-            event,
-            source,
-        }) => (handler, event, source.to_string()),
-        other => panic!("{other:?}"),
-    }
-}
 
 // What a closure is called with, for what, and where.
 

@@ -3,16 +3,13 @@
 
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
 
 use callbacks::events::Events;
 use callbacks::{
     Callbacks, Exclusive, LlmResult, Queue, callback_events, callback_handler, handler,
 };
-use callbacks_tests::{Log, start};
+use callbacks_tests::{LONG, Log, start};
 use futures_util::FutureExt;
-
-const LONG: Duration = Duration::from_secs(60);
 
 /// Counts without any synchronisation of its own, so that a count is lost if calls overlap.
 #[derive(Default)]

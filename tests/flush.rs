@@ -12,12 +12,10 @@ use callbacks::{
     BoxError, Callbacks, FlushReport, HandlerReport, LlmResult, Queue, Run, callback_handler,
     handler,
 };
-use callbacks_tests::{Log, Order, recorder, start, wakers_left};
+use callbacks_tests::{LONG, Log, Tokens, logger, start, wakers_left};
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 use tokio::task::yield_now;
-
-const LONG: Duration = Duration::from_secs(60);
 
 fn counts(report: &FlushReport, name: &str) -> [u64; 5] {
     let HandlerReport {
@@ -76,13 +74,13 @@ async fn nothing_to_wait_for_is_reported_at_once() {
         callbacks.flush(Duration::ZERO).await,
         FlushReport::default()
     );
-    let (callbacks, _) = recorder();
+    let (callbacks, _) = logger();
     let report = callbacks.flush(Duration::ZERO).now_or_never().unwrap();
     assert!(report.is_complete());
     let [only] = &report.handlers[..] else {
         panic!("{report:?}")
     };
-    assert!(only.name.ends_with("Recorder"), "{only:?}");
+    assert!(only.name.ends_with("Logger"), "{only:?}");
 }
 
 #[tokio::test]
@@ -101,13 +99,13 @@ async fn what_awaited_handlers_do_is_counted_where_it_is_queued_or_goes_wrong() 
     }
 
     let log = Log::new();
-    let order = |name| Order {
+    let tokens = |name| Tokens {
         log: log.clone(),
         name,
     };
     let callbacks = Callbacks::new()
-        .with(handler(order("lane")).named("lane"))
-        .with(handler(order("inline")).inline().named("inline"))
+        .with(handler(tokens("lane")).named("lane"))
+        .with(handler(tokens("inline")).inline().named("inline"))
         .with(handler(Fails).named("async"));
     let run = start(&callbacks).await;
     for token in ["good", "bad", "good"] {
@@ -246,9 +244,9 @@ async fn an_event_of_a_closed_run_is_not_counted() {
     go.add_permits(9);
     let log = Log::new();
     let name = "lane";
-    let order = handler(Order { log, name }).named("lane");
+    let tokens = handler(Tokens { log, name }).named("lane");
     let queued = handler(slow).background(Queue::bounded(8)).named("queued");
-    let callbacks = Callbacks::new().with(order).with(queued);
+    let callbacks = Callbacks::new().with(tokens).with(queued);
     let root = start(&callbacks).await;
     let inside = start(root.callbacks()).await;
     root.end(LlmResult::default()).await.unwrap();
@@ -381,7 +379,7 @@ fn a_handler_that_blocks_its_runtime_does_not_stop_a_flush() {
 async fn flushes_do_not_miss_each_other() {
     let log = Log::new();
     let name = "order";
-    let queued = handler(Order {
+    let queued = handler(Tokens {
         log: log.clone(),
         name,
     })

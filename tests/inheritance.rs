@@ -4,14 +4,10 @@ use std::sync::Arc;
 
 use callbacks::testing::{Recorder, assert_events};
 use callbacks::{
-    Callbacks, EmitError, ErrorKind, Interests, Run, Serialized, callback_events, callback_handler,
-    handler,
+    Callbacks, EmitError, ErrorKind, Interests, Run, callback_events, callback_handler, handler,
 };
-use callbacks_tests::{Log, Order, start};
+use callbacks_tests::{CHAIN, Log, TOOL, Tokens, start};
 use serde_json::Value;
-
-static CHAIN: Serialized = Serialized::new("Chain");
-static TOOL: Serialized = Serialized::new("Tool");
 
 #[tokio::test]
 async fn children_inherit_what_is_not_local() {
@@ -153,7 +149,7 @@ async fn one_value_holds_handlers_of_several_sets() {
 
     let log = Log::new();
     let callbacks = Callbacks::new()
-        .with(Order {
+        .with(Tokens {
             log: log.clone(),
             name: "token",
         })
@@ -176,7 +172,7 @@ async fn one_value_holds_handlers_of_several_sets() {
 #[tokio::test]
 async fn the_same_handler_registered_twice_is_called_once() {
     let log = Log::new();
-    let same = Arc::new(Order {
+    let same = Arc::new(Tokens {
         log: log.clone(),
         name: "same",
     });
@@ -184,11 +180,11 @@ async fn the_same_handler_registered_twice_is_called_once() {
         .with(same.clone())
         .with(same.clone())
         .with(handler(same).inline())
-        .with(Order {
+        .with(Tokens {
             log: log.clone(),
             name: "equal",
         })
-        .with(Order {
+        .with(Tokens {
             log: log.clone(),
             name: "equal",
         });

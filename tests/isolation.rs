@@ -7,23 +7,23 @@ use std::task::{Context, Waker};
 use std::thread;
 
 use callbacks::{Callbacks, callback_events, callback_handler};
-use callbacks_tests::{Log, Order, start};
+use callbacks_tests::{Log, Tokens, start};
 
 /// Requests that share an application's handlers, in runs that overlap.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn runs_never_see_the_handlers_of_others() {
     let shared = Log::new();
-    let application = Callbacks::new().with(Order {
+    let application = Callbacks::new().with(Tokens {
         log: shared.clone(),
         name: "shared",
     });
     let requests = (0..8).map(|request| {
         let log = Log::new();
-        let order = Order {
+        let tokens = Tokens {
             log: log.clone(),
             name: "own",
         };
-        let callbacks = application.with(order);
+        let callbacks = application.with(tokens);
         let emits = tokio::spawn(async move {
             let run = start(&callbacks).await;
             for _ in 0..20 {
@@ -135,7 +135,7 @@ async fn a_handler_that_panics_when_dropped_on_a_lane_takes_nothing_with_it() {
 
     let log = Log::new();
     let name = "next";
-    let callbacks = Callbacks::new().with(Order {
+    let callbacks = Callbacks::new().with(Tokens {
         log: log.clone(),
         name,
     });

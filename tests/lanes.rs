@@ -6,13 +6,11 @@ use std::sync::{Arc, Barrier, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use callbacks::{Callbacks, Serialized, callback_handler};
-use callbacks_tests::Log;
+use callbacks::{Callbacks, callback_handler};
+use callbacks_tests::{CHAIN, Log};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
-
-static CHAIN: Serialized = Serialized::new("Chain");
 
 /// The workers belong to the process, so only one test at a time looks at them.
 fn alone() -> MutexGuard<'static, ()> {

@@ -10,56 +10,25 @@ use callbacks::handlers::Usage;
 use callbacks::testing::Recorder;
 use callbacks::{
     BoxFuture, Callbacks, Decision, Deliver, EmitError, Event, Handler, Interests, Message,
-    Outcome, Registered, Run, Serialized, ToolDecision, callback_events, callback_handler, handler,
-    on,
+    Outcome, Registered, Run, ToolDecision, callback_events, callback_handler, handler, on,
 };
-use callbacks_tests::Log;
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Level, Metadata, Subscriber};
+use callbacks_tests::{Log, MODEL, traced_meanwhile};
+use tracing::Level;
+use tracing::field::Field;
 
-static MODEL: Serialized = Serialized::new("Model");
-
-/// Messages, as they are logged.
-struct Messages(Log);
-
-impl Subscriber for Messages {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::WARN
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        struct Line(String);
-
-        impl Visit for Line {
-            fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-                write!(self.0, "{}={value:?}", field.name()).unwrap();
-            }
-        }
-
-        let mut line = Line(format!("{} ", event.metadata().level()));
-        event.record(&mut line);
-        self.0.add(line.0);
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
+/// A warning or an error, as it is logged.
+fn message(event: &tracing::Event<'_>) -> Option<String> {
+    let level = *event.metadata().level();
+    let mut line = format!("{level} ");
+    event.record(&mut |field: &Field, value: &dyn Debug| {
+        write!(line, "{}={value:?}", field.name()).unwrap();
+    });
+    (level <= Level::WARN).then_some(line)
 }
 
 /// What is logged meanwhile, on this thread.
 fn logged(run: impl FnOnce()) -> Vec<String> {
-    let log = Log::new();
-    tracing::subscriber::with_default(Messages(log.clone()), run);
-    log.lines()
+    traced_meanwhile(message, run)
 }
 
 #[callback_events]

@@ -7,13 +7,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 use std::{env, thread};
 
-use callbacks::{BlockingCallbacks, Callbacks, Serialized, callback_handler};
-use callbacks_tests::Log;
+use callbacks::{BlockingCallbacks, Callbacks, callback_handler};
+use callbacks_tests::{CHAIN, Log};
 use serde_json::Value;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
-
-static CHAIN: Serialized = Serialized::new("Chain");
 
 /// Tells the process that it is the one without threads.
 const CHILD: &str = "CALLBACKS_NO_THREADS";

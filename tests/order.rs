@@ -2,17 +2,17 @@
 
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll, Waker};
-use std::thread::{self};
+use std::thread;
 
 use callbacks::{Callbacks, Run, callback_handler, handler};
-use callbacks_tests::{Log, Order, start};
+use callbacks_tests::{Log, Tokens, start};
 use tokio::sync::{Barrier, Notify};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lane_keeps_the_order() {
     let log = Log::new();
     let name = "lane";
-    let callbacks = Callbacks::new().with(Order {
+    let callbacks = Callbacks::new().with(Tokens {
         log: log.clone(),
         name,
     });
@@ -82,15 +82,15 @@ async fn inline_handlers_come_first_in_registration_order() {
 
     for _ in 0..100 {
         let log = Log::new();
-        let order = |name| Order {
+        let tokens = |name| Tokens {
             log: log.clone(),
             name,
         };
         let callbacks = Callbacks::new()
             .with(Future(log.clone()))
-            .with(order("lane"))
-            .with(handler(order("one")).inline())
-            .with(handler(order("two")).inline());
+            .with(tokens("lane"))
+            .with(handler(tokens("one")).inline())
+            .with(handler(tokens("two")).inline());
         let run = start(&callbacks).await;
         run.new_token("t").await.unwrap();
         let lines = log.lines();

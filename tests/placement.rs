@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use callbacks::{Callbacks, LlmResult, callback_handler, handler};
-use callbacks_tests::{Log, Order, start};
+use callbacks_tests::{Log, Tokens, start};
 
 #[derive(Default)]
 struct Where {
@@ -79,7 +79,7 @@ async fn a_method_on_a_lane_finds_the_emitters_runtime() {
 #[test]
 fn no_runtime_is_needed() {
     let log = Log::new();
-    let callbacks = Callbacks::new().with(Order {
+    let callbacks = Callbacks::new().with(Tokens {
         log: log.clone(),
         name: "lane",
     });

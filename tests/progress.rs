@@ -11,11 +11,11 @@ use callbacks::handlers::{Progress, replay};
 use callbacks::{
     Callbacks, ErrorKind, Event, Interests, LlmResult, LlmRun, RunError, RunId, Serialized, handler,
 };
+use callbacks_tests::MODEL;
 use serde_json::json;
 use tokio::time::advance;
 
 static AGENT: Serialized = Serialized::new("planner");
-static MODEL: Serialized = Serialized::new("Model");
 static SHELL: Serialized = Serialized::new("Shell");
 
 /// Before this has passed, a condition has come true, or it never will.

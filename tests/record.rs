@@ -3,17 +3,14 @@
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::thread;
-use std::time::Duration;
 
 use callbacks::events::AnyEvent;
 use callbacks::{
     Callbacks, LlmResult, LlmRun, OnFull, Queue, Record, RunId, Serialized, callback_events,
 };
-use callbacks_tests::start;
+use callbacks_tests::{LONG, start};
 use futures_util::{FutureExt, Stream, StreamExt};
 use serde_json::json;
-
-const LONG: Duration = Duration::from_secs(60);
 
 async fn methods(records: impl Stream<Item = Record>) -> Vec<&'static str> {
     records.map(|record| record.method()).collect().await

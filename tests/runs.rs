@@ -12,17 +12,12 @@ use callbacks::{
     ModelParams, RetryState, Run, RunError, RunId, RunInfo, RunKind, Serialized, callback_handler,
     handler,
 };
-use callbacks_tests::{Log, prompts, recorder};
+use callbacks_tests::{CHAIN, Log, MODEL, RETRIEVER, TOOL, logger, prompts};
 use serde_json::{Value, json};
-
-static MODEL: Serialized = Serialized::new("Model");
-static CHAIN: Serialized = Serialized::new("Chain");
-static TOOL: Serialized = Serialized::new("Tool");
-static RETRIEVER: Serialized = Serialized::new("Retriever");
 
 #[tokio::test]
 async fn every_event_reaches_its_method_with_its_fields() {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let inputs = json!({ "question": "Why?" });
 
     let agent = callbacks

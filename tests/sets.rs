@@ -10,13 +10,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use callbacks::{
-    BoxError, Callbacks, DecisionEvent, Event, EventSet, Interests, LlmResult, Run, Serialized,
+    BoxError, Callbacks, DecisionEvent, Event, EventSet, Interests, LlmResult, Run,
     callback_events, callback_handler,
 };
-use callbacks_tests::Log;
+use callbacks_tests::{Log, MODEL};
 use shop::trade::{self, HTTPFailed, Printed, Refund, Sold, Tick};
-
-const MODEL: Serialized = Serialized::new("Model");
 
 /// Listens to two sets, one of them from another crate.
 #[derive(Default)]

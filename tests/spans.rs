@@ -10,18 +10,15 @@ use callbacks::events::{ToolEnd, ToolError};
 use callbacks::handlers::Spans;
 use callbacks::{
     Callbacks, Event as _, Generation, Interests, LlmOutput, LlmResult, Message, ModelParams,
-    RunError, RunId, RunKind, Serialized, TokenUsage, handler,
+    RunError, RunId, RunKind, TokenUsage, handler,
 };
+use callbacks_tests::{CHAIN, MODEL, TOOL};
 use serde_json::json;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Metadata, Subscriber};
+use tracing::{Event, Instrument as _, Metadata, Span, Subscriber};
 use tracing_core::span::Current;
 use tracing_core::subscriber::Interest;
-
-static CHAIN: Serialized = Serialized::new("Chain");
-static MODEL: Serialized = Serialized::new("Model");
-static TOOL: Serialized = Serialized::new("Tool");
 
 thread_local! {
     static ENTERED: RefCell<Vec<Id>> = const { RefCell::new(Vec::new()) };
@@ -175,8 +172,7 @@ async fn nested(callbacks: &Callbacks) {
     let outer = tracing::info_span!("request");
     let inputs = json!("secret");
     let chain = async { callbacks.chain_start(&CHAIN, &inputs).await };
-    let chain = tracing::Instrument::instrument(chain, outer.clone()).await;
-    let chain = chain.unwrap();
+    let chain = chain.instrument(outer.clone()).await.unwrap();
     let (chain_span, seen) = collector.of_run(chain.id());
     assert_eq!(seen.parent, outer.id().map(|id| id.into_u64()));
     assert_fields(
@@ -359,6 +355,23 @@ async fn a_span_that_a_filter_does_not_want_is_passed_over() {
     let events = collector.of_run(chain.id()).1.events;
     assert!(events.contains("run.name=\"Tool\";"), "{events}");
     assert!(events.contains("exit 1"), "{events}");
+}
+
+/// There is no span around it either, so its error is said in that of the code that reports it.
+#[tokio::test]
+async fn an_error_that_has_no_span_is_said_in_that_of_the_code() {
+    let (collector, callbacks) = (collector(), inline());
+    UNWANTED.set("tool");
+    let (starts, fails) = (tracing::info_span!("starts"), tracing::info_span!("fails"));
+    let tool = async { callbacks.tool_start(&TOOL, "tea").await };
+    let tool = tool.instrument(starts.clone()).await.unwrap();
+    let error = async { tool.error(RunError::new("exit 1")).await };
+    error.instrument(fails.clone()).await.unwrap();
+    let events = |span: &Span| collector.with(&span.id().unwrap(), |seen| seen.events.clone());
+    assert_eq!(events(&starts), "");
+    let said = events(&fails);
+    assert!(said.contains("run.name=\"Tool\";"), "{said}");
+    assert!(said.contains("exit 1"), "{said}");
 }
 
 #[tokio::test]

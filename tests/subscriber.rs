@@ -7,14 +7,13 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use callbacks::{Callbacks, ChainRun, OnFull, Queue, Serialized, callback_handler, handler};
+use callbacks::{Callbacks, ChainRun, OnFull, Queue, callback_handler, handler};
+use callbacks_tests::CHAIN;
 use futures_util::FutureExt;
 use serde_json::Value;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_core::span::Current;
-
-static CHAIN: Serialized = Serialized::new("Chain");
 
 /// Emits in the run whenever a span is copied or dropped.
 #[derive(Default)]

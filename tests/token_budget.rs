@@ -3,10 +3,9 @@
 use callbacks::handlers::TokenBudget;
 use callbacks::{
     Asked, Callbacks, Decision, EmitError, LlmOutput, LlmResult, LlmRun, Message, RunError,
-    Serialized, TokenUsage, callback_handler,
+    TokenUsage, callback_handler,
 };
-
-static MODEL: Serialized = Serialized::new("Model");
+use callbacks_tests::MODEL;
 
 async fn call(callbacks: &Callbacks) -> Result<LlmRun, EmitError> {
     let start = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]);

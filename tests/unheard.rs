@@ -10,11 +10,9 @@ use callbacks::{
     BoxFuture, Callbacks, Deliver, Event, Handler, Interests, LlmResult, Message, Outcome,
     Registered, Run, Serialized, callback_handler,
 };
-use callbacks_tests::start;
+use callbacks_tests::{MODEL, start};
 use futures_executor::block_on;
 use futures_util::FutureExt;
-
-const MODEL: Serialized = Serialized::new("Model");
 
 /// Says what it is interested in, and counts all calls whatever the event.
 struct Counter {

@@ -3,10 +3,9 @@
 use callbacks::handlers::{Price, Prices, Usage};
 use callbacks::{
     Asked, Callbacks, Decision, ErrorKind, LlmOutput, LlmResult, LlmRun, Message, ModelParams,
-    RunError, Serialized, TokenUsage, callback_handler, handler,
+    RunError, TokenUsage, callback_handler, handler,
 };
-
-static MODEL: Serialized = Serialized::new("Model");
+use callbacks_tests::MODEL;
 
 async fn call(callbacks: &Callbacks) -> LlmRun {
     let start = callbacks.llm_start(&MODEL, || vec!["Why?".to_owned()]);

@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use callbacks::testing::Recorder as Records;
+use callbacks::testing::Recorder;
 use callbacks::{
-    BoxError, Callbacks, Decision, EmitError, Queue, RunError, callback_handler, handler,
+    BoxError, Callbacks, Decision, EmitError, Queue, RunError, ToolDecision, callback_handler,
+    handler,
 };
-use callbacks_tests::Log;
+use callbacks_tests::{CHAIN, Log, TOOL};
 use futures_util::{StreamExt, poll};
 use serde_json::Value;
 
-use super::{CHAIN, LONG, Sleeps, TOOL, ToolDecision, current_thread, multi_thread, within};
+use super::{LONG, Sleeps, current_thread, multi_thread, within};
 
 /// A sync handler that waits for its gate in an event called `slow`.
 pub(super) struct Gated {
@@ -196,10 +197,10 @@ fn many_threads_block_on_one_tree() {
         },
     ];
     for _ in 0..5 {
-        let records = Records::new();
+        let records = Recorder::new();
         let (callbacks, stream) = Callbacks::new()
             .with(records.clone())
-            .with(Records::new().asynchronous())
+            .with(Recorder::new().asynchronous())
             .with(Sleeps)
             .record(Queue::bounded(1 << 16));
         let chain = callbacks
@@ -250,7 +251,7 @@ fn many_threads_block_on_one_tree() {
 fn a_blocking_end_races_the_end_of_its_parent() {
     let runtime = multi_thread(2);
     for round in 0..300 {
-        let records = Records::new();
+        let records = Recorder::new();
         let callbacks = Callbacks::new().with(records.clone()).with(Sleeps);
         let chain =
             runtime.block_on(async { callbacks.chain_start(&CHAIN, Value::Null).await.unwrap() });
@@ -294,7 +295,7 @@ fn a_blocking_end_races_the_end_of_its_parent() {
 fn both_flavours_from_many_tasks_of_one_tree() {
     let runtime = multi_thread(2);
     for _ in 0..10 {
-        let records = Records::new();
+        let records = Recorder::new();
         let callbacks = Callbacks::new().with(records.clone()).with(Sleeps);
         runtime.block_on(async {
             let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();

@@ -6,13 +6,13 @@ use std::thread;
 use std::time::Duration;
 
 use callbacks::{Callbacks, Exclusive, Queue, callback_handler, handler};
-use callbacks_tests::{Log, recorder};
+use callbacks_tests::{CHAIN, Log, TOOL, logger};
 use futures_util::StreamExt;
 use serde_json::Value;
 use tokio::runtime::Handle;
 
 use super::lanes::gated;
-use super::{CHAIN, LONG, TOOL, current_thread, within};
+use super::{LONG, current_thread, within};
 
 /// Less than anything waits in here for its gate.
 const SOON: Duration = Duration::from_secs(5);
@@ -267,7 +267,7 @@ fn a_slow_method_that_emits_holds_up_nobody_in_its_tree() {
             Mutex::new(entered),
             Mutex::new(gate),
         ));
-        let (others, log) = recorder();
+        let (others, log) = logger();
         let chain = others.blocking();
         let chain = chain.chain_start(&CHAIN, Value::Null).start().unwrap();
         let inside: Callbacks = (**chain.callbacks()).clone();

@@ -12,16 +12,15 @@ use std::thread;
 use std::time::Duration;
 
 use callbacks::testing::Faulty;
-use callbacks::{BlockingCallbacks, Callbacks, Decision, EmitError, callback_handler, handler};
-use callbacks_tests::{Log, prompts, recorder};
+use callbacks::{
+    BlockingCallbacks, Callbacks, Decision, EmitError, ToolDecision, callback_handler, handler,
+};
+use callbacks_tests::{CHAIN, Log, MODEL, TOOL, logger, prompts};
 use serde_json::{Value, json};
 use shop::trade::Refund;
 use tokio::sync::oneshot;
 
-use super::{
-    CHAIN, LONG, MODEL, Sleeps, TOOL, ToolDecision, current_thread, everywhere, multi_thread,
-    within,
-};
+use super::{LONG, Sleeps, current_thread, everywhere, multi_thread, within};
 
 /// Runs this test again in a process of its own, with this variable set. True in that process.
 fn alone(test: &str) -> bool {
@@ -137,7 +136,7 @@ fn an_async_guard_in_a_thread_local() {
 }
 
 fn guard_in_a_thread_local(blocks: bool) {
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let inside = callbacks.clone();
     let kept = move || {
         KEPT.with_borrow(|_| {});
@@ -220,7 +219,7 @@ fn plain_methods_need_no_runtime() {
     if !alone("plain_methods_need_no_runtime") {
         return;
     }
-    let (callbacks, _) = recorder();
+    let (callbacks, _) = logger();
     let callbacks = callbacks.blocking();
     let tool = callbacks.tool_start(&TOOL, "x").start().unwrap();
     tool.end(Value::Null).unwrap();
@@ -271,7 +270,7 @@ fn a_payload_that_panics_leaves_the_thread_as_it_was() {
 #[test]
 fn a_payload_may_block_itself() {
     let does = || {
-        let (callbacks, log) = recorder();
+        let (callbacks, log) = logger();
         let callbacks = callbacks.with(Sleeps).blocking();
         let inner = callbacks.clone();
         let payload = move || {
@@ -311,7 +310,7 @@ fn a_thread_that_unwinds_may_block() {
     }
 
     let does = || {
-        let (callbacks, log) = recorder();
+        let (callbacks, log) = logger();
         let callbacks = callbacks
             .with(Faulty::panic("a handler"))
             .with(Sleeps)
@@ -387,7 +386,7 @@ fn a_runtime_that_is_gone() {
     let handle = runtime.handle().clone();
     drop(runtime);
     let _entered = handle.enter();
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let sleeps = handler(Sleeps)
         .timeout(Duration::from_secs(1))
         .named("sleeps");

@@ -5,16 +5,17 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
 
-use callbacks::testing::Recorder as Records;
+use callbacks::testing::Recorder;
 use callbacks::{
-    Asked, Callbacks, Decision, EmitError, Exclusive, Queue, callback_handler, handler,
+    Asked, Callbacks, Decision, EmitError, Exclusive, Queue, ToolDecision, callback_handler,
+    handler,
 };
-use callbacks_tests::{Log, recorder, yields};
+use callbacks_tests::{CHAIN, Log, TOOL, logger, yields};
 use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::runtime::Builder;
 
-use super::{CHAIN, LONG, TOOL, ToolDecision};
+use super::LONG;
 
 /// Is pending as often as it is told to be, then answers.
 struct Patient(usize, ToolDecision);
@@ -50,7 +51,7 @@ async fn a_start_that_is_dropped_at_each_await_is_balanced() {
         for asks in [false, true] {
             let mut polls = 0;
             loop {
-                let records = Records::new();
+                let records = Recorder::new();
                 let callbacks = Callbacks::new()
                     .with(Patient(3, decision.clone()))
                     .with(Patient(2, Decision::Continue))
@@ -96,7 +97,7 @@ async fn a_parent_that_closes_at_each_await_of_a_start() {
         Decision::Stop("no".to_owned()),
     ] {
         for polls in 0..40 {
-            let records = Records::new();
+            let records = Recorder::new();
             let callbacks = Callbacks::new()
                 .with(Patient(3, decision.clone()))
                 .with(Patient(2, Decision::Continue))
@@ -299,7 +300,7 @@ async fn what_is_emitted_in_a_question_comes_before_the_next() {
         }
     }
 
-    let (callbacks, log) = recorder();
+    let (callbacks, log) = logger();
     let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
     let inside = chain.callbacks().clone();
     let asks = inside.with(Emits(inside.clone())).with(Clerk(log.clone()));

@@ -9,14 +9,15 @@ use std::time::Duration;
 
 use callbacks::events::{AnyEvent, Events, ToolRequest, owned};
 use callbacks::{
-    Callbacks, ChainRun, Decision, EmitError, EventSet, Message, callback_handler, handler,
+    Callbacks, ChainRun, Decision, EmitError, EventSet, LlmDecision, Message, ToolDecision,
+    callback_handler, handler,
 };
-use callbacks_tests::{Log, Recorder, recorder};
+use callbacks_tests::{CHAIN, Log, Logger, MODEL, TOOL, logger};
 use futures_util::FutureExt;
 use serde_json::Value;
 use tokio::sync::Notify;
 
-use super::{CHAIN, LONG, MODEL, ModelDecision, TOOL, ToolDecision};
+use super::LONG;
 
 mod subscriber {
     use std::sync::Mutex;
@@ -114,7 +115,7 @@ async fn a_batch_that_is_stopped_shows_nothing_that_was_not_asked_about() {
 
     #[callback_handler]
     impl Redact {
-        fn on_llm_request(&self, messages: &[Message]) -> ModelDecision {
+        fn on_llm_request(&self, messages: &[Message]) -> LlmDecision {
             let redact =
                 |message: &Message| Message::human(message.text().replace("a@b.c", "<mail>"));
             Decision::Rewrite(messages.iter().map(redact).collect())
@@ -125,7 +126,7 @@ async fn a_batch_that_is_stopped_shows_nothing_that_was_not_asked_about() {
 
     #[callback_handler]
     impl Stops {
-        fn on_llm_request(&self, messages: &[Message]) -> ModelDecision {
+        fn on_llm_request(&self, messages: &[Message]) -> LlmDecision {
             match &*messages[0].text() {
                 "a bomb" => Decision::Stop("no bombs".to_owned()),
                 _ => Decision::Continue,
@@ -134,7 +135,7 @@ async fn a_batch_that_is_stopped_shows_nothing_that_was_not_asked_about() {
     }
 
     for text in [false, true] {
-        let (callbacks, log) = recorder();
+        let (callbacks, log) = logger();
         let callbacks = callbacks.with(Redact).with(Stops);
         let stopped = if text {
             let prompts = ["a bomb".to_owned(), "mail a@b.c".to_owned()];
@@ -230,7 +231,7 @@ async fn an_error_may_emit_where_it_is_shown() {
     let (log, go) = (Log::new(), Arc::new(Notify::new()));
     let callbacks = Callbacks::new()
         .with(Slow(go.clone()))
-        .with(Recorder::default());
+        .with(Logger::default());
     let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
     let odd = Odd::Emits(Arc::new(chain), log.clone());
     let callbacks = callbacks.with(handler(Raises(odd)).raise_errors());

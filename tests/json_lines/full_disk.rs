@@ -1,18 +1,21 @@
 //! A full disk: one clear error, runs that go on, losses that are counted, and no half lines.
 
 use std::env;
+use std::fmt::Debug;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use callbacks::handlers::JsonLines;
 use callbacks::handlers::json_lines::RecordingError;
 use callbacks::testing::Recorder;
 use callbacks::{Callbacks, EmitError, Queue, handler};
+use callbacks_tests::{Log, traced};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tracing::field::Field;
 
 use crate::{AGENT, folder, records, text};
 
@@ -144,53 +147,23 @@ async fn it_is_logged_again_after_a_whole_run_tree() {
     }
 }
 
-/// How many failures were logged of the handler with this name. Lanes have threads of their own, so the
-/// subscriber is that of the process.
+/// How many failures were logged of the handler with this name.
 fn logged(name: &str) -> usize {
-    let failures = failures().0.lock().unwrap();
-    failures.iter().filter(|failed| **failed == name).count()
+    let failures = failures().lines().into_iter();
+    failures.filter(|failed| failed == name).count()
 }
 
-fn failures() -> &'static Failures {
-    static FAILURES: OnceLock<Failures> = OnceLock::new();
-    FAILURES.get_or_init(|| {
-        let failures = Failures::default();
-        tracing::subscriber::set_global_default(failures.clone()).unwrap();
-        failures
+/// Begins to listen for the names of handlers that fail.
+fn failures() -> &'static Log {
+    traced(|event| {
+        let mut name = None;
+        event.record(&mut |field: &Field, value: &dyn Debug| {
+            if field.name() == "handler" {
+                name = Some(format!("{value:?}").trim_matches('"').to_owned());
+            }
+        });
+        name
     })
-}
-
-/// The names of handlers that failed.
-#[derive(Clone, Default)]
-struct Failures(Arc<Mutex<Vec<String>>>);
-
-impl tracing::Subscriber for Failures {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        event.record(
-            &mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-                if field.name() == "handler" {
-                    let name = format!("{value:?}").trim_matches('"').to_owned();
-                    self.0.lock().unwrap().push(name);
-                }
-            },
-        );
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 /// What is missing at the end is told there.

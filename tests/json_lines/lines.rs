@@ -6,9 +6,10 @@ use callbacks::events::{Events, LlmStart};
 use callbacks::handlers::JsonLines;
 use callbacks::testing::Recorder;
 use callbacks::{Callbacks, Event, EventSet, Interests, LlmResult, Record, handler};
+use callbacks_tests::{MODEL, TOOL};
 use serde_json::{Value, json};
 
-use crate::{AGENT, MODEL, TOOL, everything, folder, heard, read, records, text};
+use crate::{AGENT, everything, folder, heard, read, records, text};
 
 #[tokio::test]
 async fn every_event_comes_back() {

@@ -24,13 +24,11 @@ use callbacks::{
     AgentAction, AgentFinish, Callbacks, Chunk, Document, EmitError, LlmResult, Message,
     ModelParams, Record, RetryState, RunError, RunInfo, RunKind, Serialized,
 };
+use callbacks_tests::{MODEL, RETRIEVER, TOOL};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 static AGENT: Serialized = Serialized::new("Agent");
-static MODEL: Serialized = Serialized::new("Model");
-static TOOL: Serialized = Serialized::new("Tool");
-static RETRIEVER: Serialized = Serialized::new("Retriever");
 
 /// A folder that is gone at the end of the test, and a file in it.
 fn folder() -> (TempDir, PathBuf) {

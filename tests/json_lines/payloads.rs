@@ -10,9 +10,10 @@ use callbacks::testing::Recorder;
 use callbacks::{
     Callbacks, Document, EmitError, Interests, ModelParams, Queue, RetryState, RunKind, handler,
 };
+use callbacks_tests::{MODEL, RETRIEVER};
 use serde_json::{Value, json};
 
-use crate::{AGENT, MODEL, RETRIEVER, folder, heard, read, records, text};
+use crate::{AGENT, folder, heard, read, records, text};
 
 /// The data of a custom event, recorded and read.
 async fn data(all: &[Value]) -> Vec<Value> {

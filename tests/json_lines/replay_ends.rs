@@ -15,11 +15,12 @@ use callbacks::{
     BoxError, Callbacks, EmitError, ErrorKind, Event, Interests, LlmResult, Queue, RunInfo,
     callback_handler, handler,
 };
+use callbacks_tests::{MODEL, TOOL};
 use futures_util::poll;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use crate::{AGENT, MODEL, TOOL, everything, folder, text};
+use crate::{AGENT, everything, folder, text};
 
 /// Lines of a run in a run in a run, each of which has a text; the ends are the last three.
 async fn nested(path: &PathBuf) -> Vec<String> {

@@ -9,9 +9,10 @@ use callbacks::handlers::json_lines::replay_blocking;
 use callbacks::handlers::{JsonLines, replay};
 use callbacks::testing::{Recorded, Recorder};
 use callbacks::{Callbacks, Decision, EmitError, Queue, callback_handler, handler};
+use callbacks_tests::TOOL;
 use serde_json::{Value, json};
 
-use crate::{AGENT, TOOL, by_tree, everything, folder, heard, read, records, text};
+use crate::{AGENT, by_tree, everything, folder, heard, read, records, text};
 
 #[tokio::test]
 async fn what_was_heard_is_heard_again() {

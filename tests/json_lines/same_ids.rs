@@ -7,9 +7,10 @@ use std::sync::mpsc;
 use callbacks::handlers::{JsonLines, RunTrees, replay};
 use callbacks::testing::Recorder;
 use callbacks::{Callbacks, ChainRun, RunId};
+use callbacks_tests::TOOL;
 use serde_json::{Value, json};
 
-use crate::{AGENT, TOOL, folder, heard, read, records, text};
+use crate::{AGENT, folder, heard, read, records, text};
 
 async fn start(callbacks: &Callbacks, name: &'static str) -> ChainRun {
     let start = callbacks.chain_start(&AGENT, Value::Null).name(name);

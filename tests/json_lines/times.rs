@@ -10,12 +10,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use callbacks::handlers::json_lines::replay_blocking;
 use callbacks::handlers::{JsonLines, RunTrees, StdoutHandler, Timeline, replay};
 use callbacks::{Callbacks, LlmResult, Queue, Run, callback_handler, handler};
+use callbacks_tests::MODEL;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
-use crate::{AGENT, MODEL, folder, records, text};
+use crate::{AGENT, folder, records, text};
 
 /// When the recording says that its first run began: long ago.
 const BEGIN: Duration = Duration::from_secs(1_577_836_800);

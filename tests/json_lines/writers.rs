@@ -9,9 +9,10 @@ use callbacks::handlers::json_lines::{RecordingError, SyncData};
 use callbacks::handlers::{JsonLines, RunTrees, replay};
 use callbacks::testing::{Recorded, Recorder};
 use callbacks::{Callbacks, LlmResult, Queue, Record, RunId, handler};
+use callbacks_tests::{MODEL, TOOL};
 use serde_json::Value;
 
-use crate::{AGENT, MODEL, TOOL, by_tree, everything, folder, heard, read, records, text};
+use crate::{AGENT, by_tree, everything, folder, heard, read, records, text};
 
 /// A tree of two runs and many tokens.
 async fn tree(callbacks: Callbacks) {

@@ -7,11 +7,9 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use callbacks::{Callbacks, Queue, Serialized, callback_handler, handler};
-use callbacks_tests::start;
+use callbacks::{Callbacks, Queue, callback_handler, handler};
+use callbacks_tests::{TOOL, start};
 use tokio::runtime::{Builder, Runtime};
-
-static TOOL: Serialized = Serialized::new("Tool");
 
 /// How long a flush may take, where handlers never return.
 const SHORT: Duration = Duration::from_millis(100);

@@ -10,21 +10,15 @@ use std::time::Duration;
 use callbacks::events::{AnyEvent, Events};
 use callbacks::{
     BoxError, Callbacks, Decision, Deliver, EmitError, Interests, LlmResult, OnFull, Outcome,
-    Queue, Run, RunError, Serialized, callback_handler, handler,
+    Queue, Run, RunError, callback_handler, handler,
 };
-use callbacks_tests::yields;
+use callbacks_tests::{CHAIN, LONG, MODEL, TOOL, yields};
 use futures_util::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 use shop::deep::sales::{self, Sold};
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinSet;
 
-static CHAIN: Serialized = Serialized::new("Chain");
-static MODEL: Serialized = Serialized::new("Model");
-static TOOL: Serialized = Serialized::new("Tool");
-
-/// Before this, everything is told.
-const LONG: Duration = Duration::from_secs(60);
 /// Requests of a round.
 const REQUESTS: u64 = 200;
 /// So many are there at once.

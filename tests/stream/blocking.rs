@@ -10,12 +10,12 @@ use callbacks::{
     Blocking, BoxError, Callbacks, Chunk, EmitError, ErrorKind, Event, Interests, Llm, RunGuard,
     handler,
 };
-use callbacks_tests::prompts;
+use callbacks_tests::{CHAIN, MODEL, prompts};
 use serde_json::Value;
 use tokio::runtime::{Builder, Handle, RuntimeFlavor};
 use tokio::task::block_in_place;
 
-use super::{CHAIN, Item, MODEL, MODES, broken, chunk, closed, recorded, text};
+use super::{Item, MODES, broken, chunk, closed, recorded, text};
 
 fn start(callbacks: &Callbacks) -> RunGuard<Llm, Blocking> {
     let callbacks = callbacks.blocking();

@@ -2,20 +2,17 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use callbacks::events::{LlmEnd, LlmError, LlmNewToken};
 use callbacks::testing::{Faulty, Recorded, Recorder, assert_events};
 use callbacks::{Callbacks, ErrorKind, Event, LlmResult, LlmRun, Queue, callback_handler, handler};
-use callbacks_tests::{Log, start};
+use callbacks_tests::{CHAIN, LONG, Log, start};
 use futures_util::{FutureExt, Stream, StreamExt, poll, stream};
 use serde_json::Value;
 use tokio::sync::Notify;
 use tokio::task::yield_now;
 
-use super::{CHAIN, Item, MODES, broken, chunk, closed, on_both, recorded, text, words};
-
-const LONG: Duration = Duration::from_secs(60);
+use super::{Item, MODES, broken, chunk, closed, on_both, recorded, text, words};
 
 #[test]
 fn dropped_it_closes_with_what_had_arrived() {

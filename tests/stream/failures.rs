@@ -5,11 +5,11 @@ use std::io;
 use callbacks::events::{LlmEnd, LlmError, LlmNewToken};
 use callbacks::testing::{Faulty, assert_events};
 use callbacks::{BoxError, Callbacks, EmitError, ErrorKind, Event, Interests, handler, on};
-use callbacks_tests::start;
+use callbacks_tests::{CHAIN, start};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 
-use super::{CHAIN, MODES, broken, chunk, closed, on_both, recorded, text, words};
+use super::{MODES, broken, chunk, closed, on_both, recorded, text, words};
 
 fn raising(faulty: Faulty) -> Callbacks {
     Callbacks::new().with(handler(faulty.asynchronous()).raise_errors())

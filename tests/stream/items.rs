@@ -9,11 +9,11 @@ use callbacks::{
     Callbacks, Chunk, Event, Interests, LlmResult, LlmStream, Message, TokenUsage, ToolCallChunk,
     handler,
 };
-use callbacks_tests::{prompts, start};
+use callbacks_tests::{MODEL, prompts, start};
 use futures_util::{Stream, StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
-use super::{Item, MODEL, MODES, broken, chunk, closed, recorded, text, words};
+use super::{Item, MODES, broken, chunk, closed, recorded, text, words};
 
 #[tokio::test]
 async fn the_same_items_come_out_and_each_is_told() {

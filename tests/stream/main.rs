@@ -10,12 +10,9 @@ mod waiting;
 use std::io;
 
 use callbacks::testing::{Recorded, Recorder};
-use callbacks::{Callbacks, Chunk, LlmResult, Queue, Serialized, handler};
+use callbacks::{Callbacks, Chunk, LlmResult, Queue, handler};
 use futures_util::{Stream, stream};
 use tokio::runtime::Builder;
-
-static MODEL: Serialized = Serialized::new("Model");
-static CHAIN: Serialized = Serialized::new("Chain");
 
 type Item = Result<&'static str, io::Error>;
 

@@ -8,11 +8,11 @@ use std::time::Duration;
 use callbacks::events::{ChainStart, LlmEnd, LlmError, LlmNewToken};
 use callbacks::testing::{Faulty, Recorder, Stall, assert_events};
 use callbacks::{Callbacks, Chunk, LlmResult, Queue, callback_handler, handler};
-use callbacks_tests::{prompts, start};
+use callbacks_tests::{CHAIN, MODEL, prompts, start};
 use futures_util::{StreamExt, poll, stream};
 use tokio::time::sleep;
 
-use super::{CHAIN, Item, MODEL, broken, chunk, closed, on_both, words};
+use super::{Item, broken, chunk, closed, on_both, words};
 
 /// Handlers that stall in this event: on a lane, or at an await.
 fn stalling(on: impl Fn(Faulty) -> Faulty) -> [(Callbacks, Stall); 2] {

@@ -68,6 +68,14 @@ impl Capture {
     }
 }
 
+/// What is recorded only if the user says so, by the names of attributes.
+pub(crate) type Content = Vec<(&'static str, serde_json::Value)>;
+
+/// Where there is no content, or none that the conventions have a name for.
+pub(crate) fn nothing() -> Content {
+    Vec::new()
+}
+
 /// Empty is as good as unset, as everywhere in OpenTelemetry.
 pub(crate) fn variable(name: &str) -> Option<String> {
     let value = std::env::var_os(name)?.to_string_lossy().into_owned();

@@ -7,6 +7,7 @@ use opentelemetry::trace::SpanContext;
 use opentelemetry::{Array, Key, KeyValue, StringValue, Value};
 use serde_json::Value as Json;
 
+use crate::capture::Content;
 use crate::names;
 
 /// An event that is about to be emitted.
@@ -27,6 +28,13 @@ pub(crate) const DETAILS: (&str, Severity) = (
     names::GEN_AI_CLIENT_INFERENCE_OPERATION_DETAILS,
     Severity::Debug,
 );
+
+/// What the event about a call will say, as far as it is known at the start.
+#[derive(Default)]
+pub(crate) struct Details {
+    pub(crate) attributes: Vec<KeyValue>,
+    pub(crate) content: Content,
+}
 
 /// A logger of whatever SDK.
 pub(crate) trait Events: Send + Sync {

@@ -6,8 +6,8 @@ use std::time::{Duration, SystemTime};
 use callbacks::{LlmResult, Run, RunInfo, TokenUsage};
 use opentelemetry::Context;
 
+use crate::events::Details;
 use crate::metrics::Measured;
-use crate::recording::Details;
 
 /// A run that has started and not ended.
 pub(crate) struct OpenRun {

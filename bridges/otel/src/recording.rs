@@ -7,12 +7,11 @@ use callbacks::{LlmResult, Run, RunError, RunKind};
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{SpanRef, Status, TraceContextExt, Tracer};
 use opentelemetry::{Context, Key, KeyValue};
-use serde_json::Value;
 
-use crate::capture::Capture;
+use crate::capture::{Capture, Content, nothing};
 use crate::content::text;
 use crate::describe::Description;
-use crate::events::{self, Event, Events};
+use crate::events::{self, Details, Event, Events};
 use crate::metrics::{Call, Measured, Metrics};
 use crate::names::{self, operation};
 use crate::open::{Chunks, OpenRun, OpenRuns, since};
@@ -33,21 +32,6 @@ pub(crate) struct Shared {
 }
 
 pub(crate) type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
-
-/// What is recorded only if the user says so, by the names of attributes.
-pub(crate) type Content = Vec<(&'static str, Value)>;
-
-/// Where there is no content, or none that the conventions have a name for.
-pub(crate) fn nothing() -> Content {
-    Vec::new()
-}
-
-/// What the event about a call will say, as far as it is known at the start.
-#[derive(Default)]
-pub(crate) struct Details {
-    attributes: Vec<KeyValue>,
-    content: Content,
-}
 
 impl Shared {
     /// No code of others runs under the lock, so what a panic may leave behind is whole.

@@ -9,10 +9,11 @@ use callbacks::{
 use opentelemetry::Context;
 use serde_json::Value;
 
+use crate::capture::{Content, nothing};
 use crate::content;
 use crate::describe::Description;
 use crate::names::{self, operation};
-use crate::recording::{Content, Shared, nothing};
+use crate::recording::Shared;
 
 /// What an [`Otel`](crate::Otel) registers: what all of its clones have in common.
 pub struct Telemetry {

@@ -132,7 +132,7 @@ impl AgentHook for Hook {
             return OutcomeAction::Proceed;
         };
         let told = match event.kind {
-            EffectKind::Completion { .. } => runs.answered(event.outcome).await,
+            EffectKind::Completion { .. } => runs.answered(event.outcome).await.map(|()| None),
             EffectKind::ToolCall { .. } | EffectKind::Retrieve { .. } => {
                 runs.came_back(event.id, event.outcome).await
             }

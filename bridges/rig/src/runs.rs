@@ -225,9 +225,9 @@ impl Runs {
     pub(crate) async fn answered(
         &self,
         outcome: &Result<Outcome, ErrorReport>,
-    ) -> Result<Option<Outcome>, Stop> {
+    ) -> Result<(), Stop> {
         let Some(model) = self.open().model.take() else {
-            return Ok(None);
+            return Ok(());
         };
         match outcome {
             Ok(Outcome::Completion(response)) => {
@@ -237,11 +237,11 @@ impl Runs {
                         self.act(&call.name, call.args).await?;
                     }
                 }
+                Ok(())
             }
-            Ok(_) => {}
-            Err(report) => self.told(model.fail(report).await)?,
+            Ok(_) => Ok(()),
+            Err(report) => self.told(model.fail(report).await),
         }
-        Ok(None)
     }
 
     async fn act(&self, tool: &str, input: Value) -> Result<(), Stop> {
@@ -317,32 +317,24 @@ impl Runs {
         id: EffectId,
         outcome: &Result<Outcome, ErrorReport>,
     ) -> Result<Option<Outcome>, Stop> {
-        let call = self.open().calls.remove(&id);
-        match (call, outcome) {
-            (None, _) => {}
-            (Some(Call::Answered(output)), _) => {
+        let Some(call) = self.open().calls.remove(&id) else {
+            return Ok(None);
+        };
+        let told = match call {
+            Call::Answered(output) => {
                 let result = ToolResult::success(answer::tool_output(output));
                 return Ok(Some(Outcome::ToolResult { result }));
             }
-            (Some(Call::Tool(run)), Ok(Outcome::ToolResult { result })) => {
-                self.told(run.finish(answer::output(result)).await)?;
-            }
-            (Some(Call::Index(run)), Ok(Outcome::Documents(found))) => {
-                self.told(run.end(|| answer::documents(found)).await)?;
-            }
-            (Some(call), outcome) => {
-                let error = match outcome {
-                    Ok(other) => RunError::new(format!("rig answered with a {}", other.family())),
-                    Err(report) => RunError::from(report),
-                };
-                let told = match call {
-                    Call::Tool(run) => run.error(error).await,
-                    Call::Index(run) => run.error(error).await,
-                    Call::Answered(_) => Ok(()),
-                };
-                self.told(told)?;
-            }
-        }
+            Call::Tool(run) => match outcome {
+                Ok(Outcome::ToolResult { result }) => run.finish(answer::output(result)).await,
+                other => run.error(no_answer(other)).await,
+            },
+            Call::Index(run) => match outcome {
+                Ok(Outcome::Documents(found)) => run.end(|| answer::documents(found)).await,
+                other => run.error(no_answer(other)).await,
+            },
+        };
+        self.told(told)?;
         Ok(None)
     }
 
@@ -407,6 +399,14 @@ fn inputs(start: Option<&RunStart<'_>>) -> Value {
         json!({ "prompt": prompt })
     } else {
         json!({ "prompt": prompt, "history": history })
+    }
+}
+
+/// Why a call has no answer of its own kind.
+fn no_answer(outcome: &Result<Outcome, ErrorReport>) -> RunError {
+    match outcome {
+        Ok(other) => RunError::new(format!("rig answered with a {}", other.family())),
+        Err(report) => RunError::from(report),
     }
 }
 

@@ -153,6 +153,13 @@ pub(crate) fn choosing_agent(server: &Server, index: Index) -> Agent {
         .build()
 }
 
+/// Callbacks with a recorder.
+pub(crate) fn recorded() -> (Recorder, Callbacks) {
+    let recorder = Recorder::new();
+    let callbacks = Callbacks::new().with(recorder.clone());
+    (recorder, callbacks)
+}
+
 /// All that was started is over.
 pub(crate) async fn settle(callbacks: &Callbacks) {
     let report = callbacks.flush(Duration::from_mins(1)).await;

@@ -1,145 +1,35 @@
-//! What the tests share: a log, and handlers that write into it.
+//! Every built-in event as a line.
 
 use std::fmt;
-use std::future::poll_fn;
-use std::pin::pin;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Wake, Waker};
 
 use callbacks::events::{
     AgentAction, AgentFinish, ChainEnd, ChainError, ChainStart, ChatModelStart, CustomEvent,
     LlmEnd, LlmError, LlmNewToken, LlmStart, RetrieverEnd, RetrieverError, RetrieverStart, Retry,
     Text, ToolEnd, ToolError, ToolStart,
 };
-use callbacks::{Callbacks, LlmRun, Run, Serialized, callback_handler};
+use callbacks::{Callbacks, Run, callback_handler};
 
-/// Lines, in the order of writing. Clones write into the same log.
-#[derive(Clone, Debug, Default)]
-pub struct Log(Arc<Mutex<Vec<String>>>);
+use crate::Log;
 
-impl Log {
-    /// An empty log.
-    #[must_use]
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Writes a line.
-    pub fn add(&self, line: impl fmt::Display) {
-        let line = line.to_string();
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(line);
-    }
-
-    /// What was written so far.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-    }
-
-    /// What was written since the last `take`.
-    pub fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-/// The prompts of a run.
-#[must_use]
-pub fn prompts() -> Vec<String> {
-    vec!["Why?".to_owned()]
-}
-
-/// Callbacks with a [`Recorder`], and its log.
-pub fn recorder() -> (Callbacks, Log) {
-    let recorder = Recorder::default();
-    let log = recorder.0.clone();
-    (Callbacks::new().with(recorder), log)
-}
-
-/// An open run of a model called `Model`.
-///
-/// # Panics
-///
-/// If its start fails.
-pub async fn start(callbacks: &Callbacks) -> LlmRun {
-    static MODEL: Serialized = Serialized::new("Model");
-    callbacks
-        .llm_start(&MODEL, prompts)
-        .await
-        .expect("a run starts")
-}
-
-/// Lets others go first, so many times, on any executor.
-pub async fn yields(mut times: usize) {
-    poll_fn(|cx| {
-        if times == 0 {
-            return Poll::Ready(());
-        }
-        times -= 1;
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-/// How many of so many futures leave the waker behind that they were polled with, when they are
-/// dropped again.
-///
-/// # Panics
-///
-/// If one of them is ready.
-pub fn wakers_left<F: Future>(count: usize, future: impl Fn() -> F) -> usize {
-    struct WakesNobody;
-
-    impl Wake for WakesNobody {
-        fn wake(self: Arc<Self>) {}
-    }
-
-    let polled = |_| {
-        let counted = Arc::new(WakesNobody);
-        let waker = Waker::from(counted.clone());
-        let polled = pin!(future()).poll(&mut Context::from_waker(&waker));
-        assert!(polled.is_pending());
-        counted
-    };
-    let all: Vec<_> = (0..count).map(polled).collect();
-    let left = all.iter().filter(|counted| Arc::strong_count(counted) > 1);
-    left.count()
-}
-
-/// Writes the tokens of a model into its log, behind its name.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// Where to.
-    pub log: Log,
-    /// What to call it.
-    pub name: &'static str,
-}
-
-#[callback_handler]
-impl Order {
-    fn on_llm_new_token(&self, token: &str) {
-        self.log.add(format_args!("{} {token}", self.name));
-    }
+/// Callbacks with a [`Logger`], and its log.
+pub fn logger() -> (Callbacks, Log) {
+    let logger = Logger::default();
+    let log = logger.0.clone();
+    (Callbacks::new().with(logger), log)
 }
 
 /// Writes every built-in event into its log: the run's name, the event, its fields.
 #[derive(Clone, Debug, Default)]
-pub struct Recorder(pub Log);
+pub struct Logger(pub Log);
 
-impl Recorder {
+impl Logger {
     fn add(&self, run: &Run<'_>, event: impl fmt::Display) {
         self.0.add(format_args!("{}: {event}", run.name()));
     }
 }
 
 #[callback_handler]
-impl Recorder {
+impl Logger {
     fn on_llm_start(&self, event: &LlmStart<'_>, run: &Run<'_>) {
         self.add(run, format_args!("llm start {:?}", event.prompts));
     }
@@ -246,14 +136,4 @@ impl Recorder {
     fn on_custom_event(&self, event: &CustomEvent<'_>, run: &Run<'_>) {
         self.add(run, format_args!("custom {:?} {}", event.name, event.data));
     }
-}
-
-/// The guides whose code is compiled and run.
-#[cfg(doctest)]
-mod guides {
-    #[doc = include_str!("../docs/embedding.md")]
-    mod embedding {}
-
-    #[doc = include_str!("../docs/shutdown.md")]
-    mod shutdown {}
 }
