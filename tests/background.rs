@@ -1,7 +1,9 @@
 //! Rule 4: an emission returns when its awaited handlers are done; a background handler's event is
 //! queued instead.
 
+use std::pin::pin;
 use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,6 +12,7 @@ use callbacks::{
     BoxError, Callbacks, LlmResult, OnFull, Queue, Run, callback_events, callback_handler, handler,
 };
 use callbacks_tests::{LONG, Log, Tokens, start};
+use futures_executor::block_on;
 use futures_util::FutureExt;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::yield_now;
@@ -104,6 +107,41 @@ async fn nobody_waits_for_an_async_method_in_the_background() {
     drop(run);
 }
 
+/// Panics when it is woken, and says so before.
+struct Panics(Mutex<mpsc::Sender<()>>);
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        self.0.lock().unwrap().send(()).unwrap();
+        panic!("a waker of somebody else's executor");
+    }
+}
+
+/// Who waits for room is woken by the handler's task. Whatever that does, the handler is called on: also where
+/// there is no runtime but the crate's own.
+#[test]
+fn a_waker_that_panics_stops_no_handler() {
+    let (log, go) = (Log::new(), Arc::new(Semaphore::new(0)));
+    let slow = Suspends {
+        log: log.clone(),
+        go: go.clone(),
+    };
+    let callbacks = Callbacks::new().with(handler(slow).background(Queue::bounded(1)));
+    let run = block_on(start(&callbacks));
+    block_on(run.new_token("one")).unwrap();
+    block_on(run.new_token("two")).unwrap();
+    let (woken, wakes) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Panics(Mutex::new(woken))));
+    let mut third = pin!(run.new_token("three"));
+    let polled = third.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    go.add_permits(3);
+    wakes.recv().unwrap();
+    block_on(third).unwrap();
+    assert!(block_on(callbacks.flush(LONG)).is_complete());
+    assert_eq!(log.lines(), ["one", "two", "three"]);
+}
+
 /// Sync and async methods of one handler share its queue, so they see the events in order.
 struct Mixed(Log);
 
@@ -161,7 +199,7 @@ async fn a_mixed_handler_sees_the_events_in_order_on_several_threads() {
 
 #[test]
 fn a_mixed_handler_needs_no_runtime() {
-    futures_executor::block_on(events_of_a_mixed_handler_are_in_order());
+    block_on(events_of_a_mixed_handler_are_in_order());
 }
 
 #[tokio::test]
@@ -485,7 +523,7 @@ fn the_background_outlives_its_runtime() {
     drop(runtime);
     assert!(log.lines().is_empty());
     go.notify_one();
-    let report = futures_executor::block_on(callbacks.flush(LONG));
+    let report = block_on(callbacks.flush(LONG));
     assert!(report.is_complete());
     assert_eq!(log.lines(), ["one", "two", "end"]);
 }

@@ -3,7 +3,6 @@
 
 mod arguments;
 mod attributes;
-
 mod diagnostics;
 mod events;
 mod handler;

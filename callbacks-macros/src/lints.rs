@@ -26,6 +26,11 @@ pub(crate) fn deprecated(is_used: bool) -> Option<TokenStream> {
     is_used.then(|| quote!(#[allow(deprecated)]))
 }
 
+/// Where a field that is private to the module has to be seen from one around it.
+pub(crate) fn scoped_fields(is_one: bool) -> Option<TokenStream> {
+    is_one.then(|| quote!(#[allow(clippy::field_scoped_visibility_modifiers)]))
+}
+
 /// Where what is public holds what is not.
 pub(crate) fn hidden(is_held: bool) -> Option<TokenStream> {
     is_held.then(|| quote!(#[allow(private_interfaces)]))

@@ -2,7 +2,7 @@
 
 use quote::ToTokens;
 use syn::visit_mut::{self, VisitMut};
-use syn::{GenericArgument, PathArguments, Type, TypePath};
+use syn::{GenericArgument, Path, PathArguments, Type, TypePath};
 
 /// The type as it was written: a `macro_rules!` wraps what it passes on.
 pub(crate) fn ungrouped(ty: &Type) -> &Type {
@@ -29,20 +29,25 @@ pub(crate) fn arguments<'a>(ty: &'a Type, name: &str) -> Option<Vec<&'a Type>> {
     (last.ident == name).then(|| types.collect())
 }
 
-/// As a person writes it: where two tokens meet, what is printed of them has a space.
+/// As a person writes it: where two tokens meet, what is printed of them has a space or a new line.
 pub(crate) fn text(tokens: &impl ToTokens) -> String {
-    let spaced = tokens.to_token_stream().to_string();
-    let tight = [
-        ("::", " ::"),
-        ("::", ":: "),
-        ("<", " <"),
-        ("<", "< "),
-        (">", " >"),
-        (",", " ,"),
-        ("&", "& "),
+    let printed = tokens.to_token_stream().to_string();
+    let words: Vec<&str> = printed.split_whitespace().collect();
+    let written = [
+        (" ::", "::"),
+        (":: ", "::"),
+        (" <", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+        (",>", ">"),
+        (",<", ", <"),
+        ("& ", "&"),
     ];
-    let tight = tight.into_iter();
-    tight.fold(spaced, |text, (tight, spaced)| text.replace(spaced, tight))
+    let written = written.into_iter();
+    written.fold(words.join(" "), |text, (printed, written)| {
+        text.replace(printed, written)
+    })
 }
 
 /// A type as a user writes it who has all its names imported.
@@ -50,13 +55,22 @@ pub(crate) fn imported(ty: &Type) -> String {
     struct LastNames;
 
     impl VisitMut for LastNames {
-        fn visit_type_path_mut(&mut self, ty: &mut TypePath) {
-            if ty.qself.is_none()
-                && let Some(last) = ty.path.segments.pop()
-            {
-                ty.path = last.into();
+        fn visit_path_mut(&mut self, path: &mut Path) {
+            if let Some(last) = path.segments.pop() {
+                *path = last.into();
             }
-            visit_mut::visit_type_path_mut(self, ty);
+            visit_mut::visit_path_mut(self, path);
+        }
+
+        /// `<T as Trait>::Type` stays what it is.
+        fn visit_type_path_mut(&mut self, ty: &mut TypePath) {
+            let Some(of) = &mut ty.qself else {
+                return visit_mut::visit_type_path_mut(self, ty);
+            };
+            self.visit_type_mut(&mut of.ty);
+            ty.path.leading_colon = None;
+            let segments = ty.path.segments.iter_mut();
+            segments.for_each(|segment| self.visit_path_segment_mut(segment));
         }
     }
 

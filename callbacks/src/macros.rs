@@ -148,7 +148,7 @@
 /// | a handler with a method that takes `&mut self` has no async methods | write `&self` everywhere, or leave `async` out |
 /// | a handler method takes `&self`: write it so, without a type | `&self` instead of `self: &Self` |
 /// | a handler method cannot be generic | write the type of the event field |
-/// | a handler method is called for every value of its handler | put the bound on the impl block |
+/// | a handler method is called for every value of its handler | put the bound on the impl block, or leave it out |
 /// | a handler method cannot be `const`, `unsafe`, `extern` | leave it out |
 /// | `..` is asked for a decision, but returns nothing | return the reply that the message names |
 /// | a handler method cannot return `impl Trait` | write the type; for a future, `async fn` |
@@ -205,8 +205,8 @@ pub use callbacks_macros::callback_handler;
 ///
 /// Every struct of the module is an event, at most 64 of them. Its fields are `&'a T` where `T:
 /// ToOwned`, `Option<&'a T>`, or small `Copy` values; what cannot be cloned goes in as `&'a
-/// Arc<T>`. Events are `Clone`, `Copy` and `Debug`, so their fields are. A field that handlers outside of the
-/// module take is `pub`, as are those of any struct.
+/// Arc<T>`. Events are `Clone`, `Copy` and `Debug`, so their fields are. A handler outside of the
+/// module takes fields that it sees: write `pub` before them, as in any struct.
 ///
 /// # Decision events
 ///
@@ -222,16 +222,16 @@ pub use callbacks_macros::callback_handler;
 /// | `ByHand(T)` | registers a type that implements both traits without the attribute |
 /// | `Events` | the set as a type, for `.with::<shop::Events, _>(..)` |
 /// | `AnyEvent<'a>`, `owned::AnyEvent` | any event of the set, borrowed and owned |
-/// | `owned::Sold`, .. | each event as a value that owns its fields, and can be written out; as visible as the event and each of its fields. Attributes, such as `#[non_exhaustive]`, are not taken over |
+/// | `owned::Sold`, .. | each event as a value that owns its fields; as visible as the event and each of its fields. Attributes are not taken over: where its fields are seen, it can be written out, even if the event is `#[non_exhaustive]` |
 /// | `AnyReply` | any answer to a decision event, if there is one in the set |
 ///
 /// # Arguments
 ///
 /// | argument | means |
 /// |---|---|
-/// | `crate = path` | where this crate is, if not at `::callbacks`: by a path that holds in every module, such as `crate::..` or, in a `macro_rules!`, `$crate::..` |
+/// | `crate = path` | where this crate is, if not at `::callbacks`: by a path that holds in every module, such as its name in `Cargo.toml`, `crate::..`, or, in a `macro_rules!`, `$crate::..` |
 /// | `serde` | the owned events implement serde's `Serialize` and `Deserialize` |
-/// | `adapt = function` | (by a path that holds inside the module) put around every handler of the set when it is registered: takes and returns `Arc<dyn Deliver<Events> + Send + Sync>` |
+/// | `adapt = function` | (by a path that holds inside the module) put around every handler of the set when it is registered: takes and returns `Arc<dyn Deliver<Events> + Send + Sync>`, and passes on every method, also those with a default |
 ///
 /// # What it expands to
 ///

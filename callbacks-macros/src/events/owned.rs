@@ -38,9 +38,12 @@ pub(super) fn owned(set: &Set) -> TokenStream {
         let vis = deeper(&event.item.vis);
         let odd = lints::odd_types([name]);
         let odd_fields = lints::odd_fields(event.fields.iter().map(|field| &field.name));
+        let mut fields_of_event = event.fields.iter();
+        let scoped = fields_of_event.any(|field| matches!(field.vis, Visibility::Inherited));
+        let scoped = lints::scoped_fields(scoped);
         quote! {
             #[doc = #doc]
-            #odd #odd_fields
+            #odd #odd_fields #scoped
             #[derive(::core::clone::Clone, ::core::fmt::Debug)]
             #serde
             #vis struct #name { #(#fields),* }

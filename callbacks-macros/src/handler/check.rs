@@ -18,7 +18,7 @@ use super::signatures::Method;
 use super::table::{Input, Kind, Row};
 use crate::attributes::is_condition;
 use crate::diagnostics::Diagnostics;
-use crate::types::arguments;
+use crate::types::{arguments, ungrouped};
 
 /// A handler method in which no mistake was found.
 pub(crate) struct Checked<'a> {
@@ -166,10 +166,13 @@ fn check_shape(sig: &Signature, errors: &Diagnostics) {
                 "an async handler method may be called again before it is done: take `&self`, and keep what changes in an atomic or a `Mutex`",
             ),
             ReceiverKind::Reference(..) => {}
-            ReceiverKind::Typed(..) => errors.error(
-                receiver,
-                "a handler method takes `&self`: write it so, without a type",
-            ),
+            ReceiverKind::Typed(_, ty) if let Type::Reference(ty) = ungrouped(ty) => {
+                let mutable = ty.mutability.map_or("", |_| "mut ");
+                errors.error(
+                    receiver,
+                    format!("a handler method takes `&{mutable}self`: write it so, without a type"),
+                );
+            }
             _ => errors.error(
                 receiver,
                 "a handler method takes `&self`: the handler is called again for the next event",
@@ -193,7 +196,7 @@ fn check_shape(sig: &Signature, errors: &Diagnostics) {
         if !matches!(bound, WherePredicate::Lifetime(_)) {
             errors.error(
                 bound,
-                "a handler method is called for every value of its handler: put this bound on the impl block",
+                "a handler method is called for every value of its handler: put this bound on the impl block, or leave it out",
             );
         }
     }

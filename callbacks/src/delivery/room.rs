@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
+use super::call::quietly;
 use super::dispatcher::Background;
 use crate::EventSet;
 use crate::handler::{OnFull, Queue};
@@ -16,6 +17,13 @@ pub(crate) enum Room {
     Passes,
     /// None: it is not delivered.
     None,
+}
+
+impl Room {
+    /// Gives the place to who waits for it: to wake that runs code of users.
+    pub(super) fn leave(self) {
+        quietly(|| drop(self));
+    }
 }
 
 /// The places of a queue that are free.

@@ -56,7 +56,8 @@ pub trait Handler<S: EventSet>: Sized {
     fn register(self) -> Registered<S, Self::Delivery>;
 }
 
-/// Calls a handler, whatever event of `S` it is. `#[callback_handler]` implements it.
+/// Calls a handler, whatever event of `S` it is. `#[callback_handler]` implements it. Who wraps another one
+/// passes on every method, also those with a default.
 ///
 /// By hand it is one handler of every event, of any set:
 ///

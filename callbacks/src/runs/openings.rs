@@ -121,13 +121,13 @@ where
     type Kind = Llm;
     type Decided = Option<Vec<String>>;
 
-    async fn start(
+    // Not an `async fn`, whose future would have the payload a second time.
+    fn start(
         self,
         serialized: Option<&'a Serialized>,
         opener: Opener,
-    ) -> Result<Begun<Llm, Self::Decided>, EmitError> {
-        let (input, params) = (self.prompts, self.params);
-        opener.start_model(serialized, input, params).await
+    ) -> impl Future<Output = Result<Begun<Llm, Self::Decided>, EmitError>> + Send {
+        opener.start_model(serialized, self.prompts, self.params)
     }
 
     fn as_given(&self) -> Self::Decided {
@@ -150,13 +150,13 @@ where
     type Kind = Llm;
     type Decided = Option<Vec<Vec<Message>>>;
 
-    async fn start(
+    // Not an `async fn`, whose future would have the payload a second time.
+    fn start(
         self,
         serialized: Option<&'a Serialized>,
         opener: Opener,
-    ) -> Result<Begun<Llm, Self::Decided>, EmitError> {
-        let (input, params) = (self.messages, self.params);
-        opener.start_model(serialized, input, params).await
+    ) -> impl Future<Output = Result<Begun<Llm, Self::Decided>, EmitError>> + Send {
+        opener.start_model(serialized, self.messages, self.params)
     }
 
     fn as_given(&self) -> Self::Decided {

@@ -27,7 +27,8 @@
     unused_macro_rules,
     unused_qualifications,
     unused_results,
-    variant_size_differences
+    variant_size_differences,
+    clippy::field_scoped_visibility_modifiers
 )]
 // Nothing may allow what is forbidden.
 #![forbid(
@@ -98,6 +99,17 @@ pub mod shop {
 
     /// A minute went by.
     pub struct Tick;
+
+    /// The safe was opened. With what, nobody sees.
+    pub struct Opened<'a> {
+        /// With what.
+        code: &'a str,
+    }
+
+    /// Opens the safe.
+    pub const fn opened(code: &str) -> Opened<'_> {
+        Opened { code }
+    }
 
     /// May this be sold?
     #[event(reply = ::callbacks::Decision<::std::string::String, u32>)]

@@ -9,4 +9,15 @@ impl Printer {
     }
 }
 
+struct Counter(usize);
+
+#[callback_handler]
+impl Counter {
+    fn on_llm_new_token(self: &mut Self) {
+        self.0 += 1;
+    }
+
+    fn on_llm_end(self: std::sync::Arc<Self>) {}
+}
+
 fn main() {}
