@@ -107,6 +107,7 @@ pub mod shop {
     }
 
     /// Opens the safe.
+    #[must_use]
     pub const fn opened(code: &str) -> Opened<'_> {
         Opened { code }
     }
