@@ -1,6 +1,6 @@
 //! The runs that have started and not ended, and the spans they have.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, SystemTime};
 
 use callbacks::{LlmResult, Run, RunInfo, TokenUsage};
@@ -59,12 +59,30 @@ impl Chunks {
 
 /// All of them: by what they are, for two may have the same id.
 #[derive(Default)]
-pub(crate) struct OpenRuns(HashMap<RunInfo, OpenRun>);
+pub(crate) struct OpenRuns(HashMap<RunInfo, Kept>);
+
+struct Kept {
+    open: OpenRun,
+    /// Those that have this one as the nearest around them.
+    inside: HashSet<RunInfo>,
+}
+
+/// A run that is over.
+pub(crate) struct Closed {
+    pub(crate) open: OpenRun,
+    /// What ran inside, and is over with it: a handler that is narrowed may not hear of it.
+    pub(crate) unheard: Vec<OpenRun>,
+}
 
 impl OpenRuns {
     /// The nearest run around this one that has a span.
     pub(crate) fn around(&self, run: &RunInfo) -> Option<&OpenRun> {
-        ancestors(run).find_map(|run| self.0.get(run))
+        ancestors(run).find_map(|run| self.get(run))
+    }
+
+    fn around_mut(&mut self, run: &RunInfo) -> Option<&mut Kept> {
+        let around = ancestors(run).find(|run| self.contains(run))?;
+        self.0.get_mut(around)
     }
 
     pub(crate) fn contains(&self, run: &RunInfo) -> bool {
@@ -72,25 +90,40 @@ impl OpenRuns {
     }
 
     pub(crate) fn get(&self, run: &RunInfo) -> Option<&OpenRun> {
-        self.0.get(run)
+        self.0.get(run).map(|kept| &kept.open)
     }
 
     /// What was there is given back, to be dropped where nothing is locked.
     pub(crate) fn insert(&mut self, run: &RunInfo, open: OpenRun) -> Option<OpenRun> {
-        self.0.insert(run.clone(), open)
+        if let Some(around) = self.around_mut(run) {
+            around.inside.insert(run.clone());
+        }
+        let inside = HashSet::new();
+        let before = self.0.insert(run.clone(), Kept { open, inside });
+        before.map(|kept| kept.open)
     }
 
     /// The run is over. What its model used is also used by what is around it.
-    pub(crate) fn close(&mut self, run: &RunInfo, usage: Option<&TokenUsage>) -> Option<OpenRun> {
-        let open = self.0.remove(run)?;
+    pub(crate) fn close(&mut self, run: &RunInfo, usage: Option<&TokenUsage>) -> Option<Closed> {
+        let Kept { open, inside } = self.0.remove(run)?;
+        if let Some(around) = self.around_mut(run) {
+            around.inside.remove(run);
+        }
         if let Some(usage) = usage {
             for around in ancestors(run) {
-                if let Some(open) = self.0.get_mut(around) {
-                    open.usage += usage;
+                if let Some(kept) = self.0.get_mut(around) {
+                    kept.open.usage += usage;
                 }
             }
         }
-        Some(open)
+        let (mut unheard, mut over) = (Vec::new(), Vec::from_iter(inside));
+        while let Some(run) = over.pop() {
+            if let Some(Kept { open, inside }) = self.0.remove(&run) {
+                over.extend(inside);
+                unheard.push(open);
+            }
+        }
+        Some(Closed { open, unheard })
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -99,7 +132,7 @@ impl OpenRuns {
 
     /// A piece of an answer came, unless the start said that there are none.
     pub(crate) fn chunk(&mut self, run: &Run<'_>, now: SystemTime) {
-        if let Some(open) = self.0.get_mut(run.info())
+        if let Some(Kept { open, .. }) = self.0.get_mut(run.info())
             && open.streams != Some(false)
         {
             open.chunks.add(run, now);

@@ -14,7 +14,7 @@ use crate::describe::Description;
 use crate::events::{self, Details, Event, Events};
 use crate::metrics::{Call, Measured, Metrics};
 use crate::names::{self, operation};
-use crate::open::{Chunks, OpenRun, OpenRuns, since};
+use crate::open::{Chunks, Closed, OpenRun, OpenRuns, since};
 use crate::outcome::{error_type, of_response, of_usage};
 use crate::provider::Providers;
 
@@ -108,11 +108,15 @@ impl Shared {
         error: Option<&RunError>,
         content: impl FnOnce() -> Content,
     ) {
-        let Some(open) = self.open().close(run, response.map(LlmResult::usage)) else {
+        let closed = self.open().close(run, response.map(LlmResult::usage));
+        let Some(Closed { open, unheard }) = closed else {
             return;
         };
         let duration = since(run.started_at(), self.time(run));
         let end = run.started_at() + duration;
+        for inside in unheard {
+            inside.context.span().end_with_timestamp(end);
+        }
         let first_chunk = open.first_chunk(response);
         let mut attributes = response
             .map(|response| of_response(response, error.is_some()))

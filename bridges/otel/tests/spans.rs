@@ -2,11 +2,13 @@
 
 mod common;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
+use callbacks::events::ToolError;
 use callbacks::{
-    Callbacks, ErrorKind, Generation, LlmOutput, LlmResult, Message, ModelParams, RunError,
-    RunKind, Serialized, TokenUsage, handler,
+    Callbacks, ErrorKind, Event, Generation, Interests, LlmOutput, LlmResult, Message, ModelParams,
+    RunError, RunKind, Serialized, TokenUsage, handler,
 };
 use callbacks_otel::names;
 use common::{expected, fixture, fixture_with, table};
@@ -245,6 +247,25 @@ async fn errors_have_a_type_of_few_and_no_description() {
         assert_eq!(table(&span.attributes)[names::ERROR_TYPE], error_type);
         assert!(!format!("{span:?}").contains("secret"));
     }
+}
+
+/// A handler that is narrowed may not hear how a run ends. It is over with the run around it.
+#[tokio::test]
+async fn a_run_whose_end_is_not_heard_is_over_with_the_one_around_it() {
+    let fixture = fixture();
+    let narrowed = handler(fixture.otel.clone()).except(Interests::of(&[ToolError::INDEX]));
+    let callbacks = Callbacks::new().with(narrowed);
+    let flow = callbacks.chain_start(&STEP, json!(null)).await.unwrap();
+    let tool = flow.callbacks().tool_start(&STEP, "").await.unwrap();
+    let inner = tool.callbacks().tool_start(&STEP, "").await.unwrap();
+    inner.error(RunError::new("")).await.unwrap();
+    tool.error(RunError::new("")).await.unwrap();
+    assert_eq!(fixture.otel.open_runs(), 3);
+    flow.end(json!(null)).await.unwrap();
+    assert_eq!(fixture.otel.open_runs(), 0);
+    let spans = fixture.spans();
+    let ends: HashSet<_> = spans.iter().map(|span| span.end_time).collect();
+    assert_eq!((spans.len(), ends.len()), (3, 1), "{spans:?}");
 }
 
 #[tokio::test]
