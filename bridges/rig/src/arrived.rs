@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use callbacks::{Chunk, Generation, LlmResult, Message, ToolCall, ToolCallChunk};
-use serde_json::Value;
+use serde_json::json;
 
 /// A piece of an answer.
 #[derive(Clone, Copy)]
@@ -77,9 +77,13 @@ impl Arrived {
             message = message.with_extra("reasoning", &*self.reasoning);
         }
         let calls = self.calls.values().map(|Call { name, args, .. }| {
-            let whole = serde_json::from_str(args);
-            // What broke off is no JSON.
-            ToolCall::new(&**name, whole.unwrap_or_else(|_| Value::from(&**args)))
+            let whole = match &**args {
+                // None have come, or the tool takes none.
+                "" => json!({}),
+                // What broke off is no JSON.
+                args => serde_json::from_str(args).unwrap_or_else(|_| args.into()),
+            };
+            ToolCall::new(&**name, whole)
         });
         let generation = Generation::from_message(message.with_tool_calls(calls));
         LlmResult::new(vec![vec![generation]])

@@ -22,6 +22,7 @@ use super::{Metadata, TokenUsage, ToolCallChunk};
 #[serde(default)]
 pub struct Chunk {
     /// The next piece of text; may be empty.
+    #[serde(deserialize_with = "null_as_default")]
     pub text: String,
     /// The next piece of the model's reasoning.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -7,6 +7,7 @@ use std::iter::successors;
 
 use serde::{Deserialize, Serialize};
 
+use super::json::null_as_default;
 use super::setters::setters;
 
 /// A chain of sources this long is taken for a cycle.
@@ -48,7 +49,10 @@ pub struct RunError {
     /// What the error displays.
     pub message: String,
     /// What the errors behind it display, the nearest first; 64 at most.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "Vec::is_empty"
+    )]
     pub sources: Vec<String>,
 }
 

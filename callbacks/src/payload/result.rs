@@ -29,6 +29,7 @@ use super::{Message, Metadata, TokenUsage};
 #[serde(default)]
 pub struct LlmResult {
     /// For every prompt (a run has one), the choices the model gave.
+    #[serde(deserialize_with = "null_as_default")]
     pub generations: Vec<Vec<Generation>>,
     /// What the provider said about the call as a whole.
     #[serde(
@@ -83,7 +84,7 @@ impl LlmResult {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-#[serde(default)]
+#[serde(from = "GenerationJson")]
 pub struct Generation {
     /// The text written.
     pub text: String,
@@ -94,12 +95,31 @@ pub struct Generation {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub finish_reason: Option<String>,
     /// What else the provider said about this choice. Also read from JSON as `generation_info`, LangChain's name.
-    #[serde(
-        alias = "generation_info",
-        deserialize_with = "null_as_default",
-        skip_serializing_if = "Metadata::is_empty"
-    )]
+    #[serde(skip_serializing_if = "Metadata::is_empty")]
     pub info: Metadata,
+}
+
+/// No serde alias: some JSON has what else was said under both names.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct GenerationJson {
+    #[serde(deserialize_with = "null_as_default")]
+    text: String,
+    message: Option<Message>,
+    finish_reason: Option<String>,
+    info: Option<Metadata>,
+    generation_info: Option<Metadata>,
+}
+
+impl From<GenerationJson> for Generation {
+    fn from(json: GenerationJson) -> Self {
+        Self {
+            text: json.text,
+            message: json.message,
+            finish_reason: json.finish_reason,
+            info: json.info.or(json.generation_info).unwrap_or_default(),
+        }
+    }
 }
 
 impl Generation {

@@ -101,6 +101,34 @@ fn null_is_nothing_given() {
     )
     .unwrap();
     assert_eq!(result, LlmResult::from_text("hi"));
+    let result: LlmResult = from_value(json!({"generations": null})).unwrap();
+    assert_eq!(result, LlmResult::default());
+    let chunk: Chunk = from_value(json!({"text": null})).unwrap();
+    assert_eq!(chunk, Chunk::text(""));
+    let generation: Generation = from_value(json!({"text": null, "message": null})).unwrap();
+    assert_eq!(generation, Generation::new(""));
+    let call: ToolCall = from_value(json!({"name": null, "args": null})).unwrap();
+    assert_eq!(call, ToolCall::new("", Value::Null));
+    let error: RunError = from_value(json!({"message": "no", "sources": null})).unwrap();
+    assert_eq!(error, RunError::new("no"));
+}
+
+/// Our own name goes first.
+#[test]
+fn what_is_there_under_both_names() {
+    let usage: TokenUsage = from_value(json!({
+        "prompt_tokens": 1, "input_tokens": 11, "completion_tokens": 17, "output_tokens": null,
+    }))
+    .unwrap();
+    let expected = TokenUsage::new()
+        .with_input_tokens(11)
+        .with_output_tokens(17);
+    assert_eq!(usage, expected);
+    let generation: Generation = from_value(json!({
+        "text": "hi", "generation_info": {"seed": 1}, "info": {"seed": 7},
+    }))
+    .unwrap();
+    assert_eq!(generation, Generation::new("hi").with_info("seed", 7));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Metadata;
+use super::json::null_as_default;
 use super::setters::{entries, setters};
 
 /// A tool the model wants called.
@@ -23,6 +24,7 @@ pub struct ToolCall {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The tool's name.
+    #[serde(deserialize_with = "null_as_default")]
     pub name: String,
     /// The arguments, most often an object.
     pub args: Value,

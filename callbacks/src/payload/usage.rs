@@ -23,13 +23,13 @@ use super::setters::setters;
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
-#[serde(default)]
+#[serde(from = "Json")]
 pub struct TokenUsage {
     /// Tokens the model read, those from a cache included. Also read from JSON as `prompt_tokens`.
-    #[serde(alias = "prompt_tokens", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub input_tokens: Option<u64>,
     /// Tokens the model wrote, reasoning included. Also read from JSON as `completion_tokens`.
-    #[serde(alias = "completion_tokens", skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
     /// The provider's total.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,5 +95,32 @@ impl AddAssign<&Self> for TokenUsage {
     fn add_assign(&mut self, other: &Self) {
         // The numbers are the provider's: a nonsensical one must not panic.
         self.merge(other, u64::saturating_add);
+    }
+}
+
+/// No serde aliases: some JSON has a number under both of its names.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Json {
+    input_tokens: Option<u64>,
+    prompt_tokens: Option<u64>,
+    output_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    total_tokens: Option<u64>,
+    cache_read: Option<u64>,
+    cache_write: Option<u64>,
+    reasoning: Option<u64>,
+}
+
+impl From<Json> for TokenUsage {
+    fn from(json: Json) -> Self {
+        Self {
+            input_tokens: json.input_tokens.or(json.prompt_tokens),
+            output_tokens: json.output_tokens.or(json.completion_tokens),
+            total_tokens: json.total_tokens,
+            cache_read: json.cache_read,
+            cache_write: json.cache_write,
+            reasoning: json.reasoning,
+        }
     }
 }
