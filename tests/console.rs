@@ -186,6 +186,8 @@ async fn tokens_come_as_they_come_and_the_line_ends() {
         (&["Be", "", "cause\x07"][..], true),
         (&["x\n", ""], false),
         (&[], true),
+        // The end of a line in two pieces; and half of one.
+        (&["y\r", "", "\nz\r"], true),
     ] {
         let run = callbacks.llm_start(&CHAT, Vec::new).await.unwrap();
         for token in tokens {
@@ -197,7 +199,7 @@ async fn tokens_come_as_they_come_and_the_line_ends() {
             run.error(RunError::new("broke off")).await.unwrap();
         }
     }
-    assert_eq!(screen.text(), "Because\\u{7}\nx\n");
+    assert_eq!(screen.text(), "Because\\u{7}\nx\ny\nz\\u{d}\n");
 }
 
 fn trees() -> (Callbacks, mpsc::Receiver<RunTree>) {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Write};
+use std::mem::take;
 use std::sync::Mutex;
 
 use super::console::{Console, harmless};
@@ -36,6 +37,8 @@ struct Stream {
     console: Console,
     /// Whether the line has begun.
     in_line: bool,
+    /// Whether the last token ended in `\r`, which is half of the end of a line, maybe.
+    returned: bool,
 }
 
 impl StreamingStdout {
@@ -50,16 +53,30 @@ impl StreamingStdout {
         Self(Mutex::new(Stream {
             console: Console::new(writer),
             in_line: false,
+            returned: false,
         }))
     }
 
     fn end_line(&self) -> io::Result<()> {
         let mut stream = lock(&self.0);
-        if std::mem::take(&mut stream.in_line) {
+        if take(&mut stream.returned) {
+            stream.write("\r")?;
+        }
+        if take(&mut stream.in_line) {
             stream.console.write("\n")
         } else {
             Ok(())
         }
+    }
+}
+
+impl Stream {
+    fn write(&mut self, text: &str) -> io::Result<()> {
+        let text = harmless(text);
+        if let Some(last) = text.chars().next_back() {
+            self.in_line = last != '\n';
+        }
+        self.console.write(&text)
     }
 }
 
@@ -72,12 +89,12 @@ impl Default for StreamingStdout {
 #[callback_handler(events = crate::events)]
 impl StreamingStdout {
     fn on_llm_new_token(&self, token: &str) -> io::Result<()> {
-        let token = harmless(token);
         let mut stream = lock(&self.0);
-        if let Some(last) = token.chars().next_back() {
-            stream.in_line = last != '\n';
-        }
-        stream.console.write(&token)
+        let returned = if take(&mut stream.returned) { "\r" } else { "" };
+        let text = format!("{returned}{token}");
+        let whole = text.strip_suffix('\r');
+        stream.returned = whole.is_some();
+        stream.write(whole.unwrap_or(&text))
     }
 
     fn on_llm_end(&self) -> io::Result<()> {
