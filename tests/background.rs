@@ -130,13 +130,13 @@ fn a_waker_that_panics_stops_no_handler() {
     let run = block_on(start(&callbacks));
     block_on(run.new_token("one")).unwrap();
     block_on(run.new_token("two")).unwrap();
-    let (woken, wakes) = mpsc::channel();
-    let waker = Waker::from(Arc::new(Panics(Mutex::new(woken))));
+    let (said, woken) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Panics(Mutex::new(said))));
     let mut third = pin!(run.new_token("three"));
     let polled = third.as_mut().poll(&mut Context::from_waker(&waker));
     assert!(polled.is_pending());
     go.add_permits(3);
-    wakes.recv().unwrap();
+    woken.recv().unwrap();
     block_on(third).unwrap();
     assert!(block_on(callbacks.flush(LONG)).is_complete());
     assert_eq!(log.lines(), ["one", "two", "three"]);
