@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use callbacks::{
-    Callbacks, Decision, LlmDecision, LlmResult, Message, Run, RunId, Serialized, TokenUsage,
+    Callbacks, Decision, LlmDecision, LlmResult, Message, Run, RunInfo, Serialized, TokenUsage,
     ToolDecision, callback_handler,
 };
 use callbacks_examples::{ChatOpenAi, Shell};
@@ -67,7 +67,8 @@ impl Redact {
 /// Answers what was answered before.
 #[derive(Default)]
 struct Cache {
-    asked: HashMap<RunId, String>,
+    /// By the run itself, for two may have the same id.
+    asked: HashMap<RunInfo, String>,
     answers: HashMap<String, LlmResult>,
 }
 
@@ -78,12 +79,12 @@ impl Cache {
         if let Some(answer) = self.answers.get(&prompt) {
             return Decision::Answer(answer.clone());
         }
-        self.asked.insert(run.id(), prompt);
+        self.asked.insert(run.info().clone(), prompt);
         Decision::Continue
     }
 
     fn on_llm_end(&mut self, response: &LlmResult, run: &Run<'_>) {
-        if let Some(prompt) = self.asked.remove(&run.id()) {
+        if let Some(prompt) = self.asked.remove(run.info()) {
             let mut answer = response.clone();
             // Whoever counts tokens is told that it takes none the next time.
             answer.llm_output.token_usage = TokenUsage::new();
@@ -92,7 +93,7 @@ impl Cache {
     }
 
     fn on_llm_error(&mut self, run: &Run<'_>) {
-        self.asked.remove(&run.id());
+        self.asked.remove(run.info());
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) fn attribute(pair: &KeyValue) -> (Key, AnyValue) {
     (pair.key.clone(), value)
 }
 
-/// JSON, structured. There is no `null`: a field that has it is left out.
+/// JSON, structured. There is no `null`: a field that has it is left out, and in a list it is a text.
 pub(crate) fn structured(json: Json) -> AnyValue {
     match json {
         Json::Null => "null".into(),

@@ -113,7 +113,7 @@ fn usage(usage: &TokenUsage) -> Option<String> {
     }
 }
 
-/// To three digits.
+/// In the unit that leaves it short.
 pub(super) fn duration(duration: Duration) -> String {
     match duration.as_millis() {
         0 => format!("{} µs", duration.as_micros()),

@@ -47,8 +47,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! All of it works with event sets of one's own, too (`Recorder::of::<shop::Events>()`), and uses nothing
-//! of this crate that others could not.
+//! All of it works with event sets of one's own, too (`Recorder::of::<shop::Events>()`).
 
 mod balance;
 mod difference;

@@ -53,7 +53,7 @@
 //! * `event` is the [owned event](crate::events::owned::AnyEvent) as serde writes it.
 //! * `{"lost":3}` stands where so many events could not be written.
 //!
-//! A line counts when its end is there: what was torn off by a crash or a full disk is cut off when the
+//! A line counts when its end is there, or all but that: what was torn off by a crash or a full disk is cut off when the
 //! file is opened again, and passed over by whoever reads. So are blank lines, and the first line of
 //! a recording that was appended to another. Fields that a reader does not know are passed over, so the
 //! version grows only with what an older one would misread. An event that it does not know is an error.

@@ -44,8 +44,8 @@ use crate::{Deliver, EventSet, Handler, Interests, Outcome, Registered, Run};
 /// Each event is one write of a whole line, made before its emission returns. So what was emitted and
 /// awaited is there, however the process ends: by a panic, by `abort`, by `kill -9`. In the
 /// [background](crate::Configured::background) that holds for what [a flush](crate::Callbacks::flush)
-/// counted as delivered. Where the machine itself stops, what was [synced](SyncData) is there: by
-/// default, up to the end of the last run that had no run around it.
+/// counted as delivered. Where the machine itself stops, what was [synced](SyncData) is there, if
+/// the file is (its folder is not synced): by default, up to the end of the last run that had no run around it.
 ///
 /// What prompts and answers say is in there, so on Unix only its owner may read a file that is new; one
 /// that is there already keeps its permissions.
