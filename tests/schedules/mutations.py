@@ -126,6 +126,13 @@ def run(arguments):
     return process.returncode, said
 
 
+def clean(package, manifest):
+    """To cargo, what was built of the copy looks like what is built of the sources, and the other way round where
+    these are outside of the package."""
+    subprocess.run(["cargo", "clean", "-q", "-p", package, "--manifest-path", manifest, "--target-dir", str(TARGET)],
+                   cwd=ROOT, check=True)
+
+
 def broken_in(test):
     """What the test says is broken, if it fails for that."""
     arguments = ["-p", "callbacks-tests", "--test", test]
@@ -140,6 +147,7 @@ def broken_in(test):
 
 def broken_in_models():
     """The same of all interleavings of what is hard to hit."""
+    clean("callbacks-models", "tests/models/Cargo.toml")
     code, said = run(["--manifest-path", "tests/models/Cargo.toml"])
     failed = [line.split()[1] for line in said.splitlines() if line.endswith("... FAILED")]
     return failed[0] if code and failed else None
@@ -155,9 +163,8 @@ def main():
     try:
         missed = [number for number in chosen if not is_found(number)]
     finally:
-        # To cargo, what was built of the copy looks like what is built of the sources themselves.
-        subprocess.run(["cargo", "clean", "-q", "-p", "callbacks", "--target-dir", str(TARGET)],
-                       cwd=ROOT, check=True)
+        clean("callbacks", "Cargo.toml")
+        clean("callbacks-models", "tests/models/Cargo.toml")
     if missed:
         sys.exit(f"not found: {missed}")
 
