@@ -98,8 +98,11 @@ impl OpenRuns {
         if let Some(around) = self.around_mut(run) {
             around.inside.insert(run.clone());
         }
-        let inside = HashSet::new();
-        let before = self.0.insert(run.clone(), Kept { open, inside });
+        let kept = Kept {
+            open,
+            inside: HashSet::new(),
+        };
+        let before = self.0.insert(run.clone(), kept);
         before.map(|kept| kept.open)
     }
 
