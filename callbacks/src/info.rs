@@ -156,7 +156,27 @@ impl RunInfo {
     }
 
     /// The runs around this one, the innermost first.
-    pub(crate) fn ancestors(&self) -> impl Iterator<Item = &Self> {
+    ///
+    /// ```
+    /// use callbacks::events::ToolStart;
+    /// use callbacks::{Callbacks, Run, RunKind, Serialized, on};
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// static AGENT: Serialized = Serialized::new("Agent");
+    /// static SEARCH: Serialized = Serialized::new("Search");
+    ///
+    /// let callbacks = Callbacks::new().with(on(|_: &ToolStart<'_>, run: &Run<'_>| {
+    ///     let agent = run.ancestors().find(|run| run.kind() == RunKind::Agent);
+    ///     assert_eq!(agent.unwrap().name(), "Agent");
+    /// }));
+    /// let agent = callbacks.chain_start(&AGENT, || "tea".into()).kind(RunKind::Agent).await?;
+    /// let tool = agent.callbacks().tool_start(&SEARCH, "tea").await?;
+    /// assert_eq!(tool.info().ancestors().count(), 1);
+    /// # Ok::<(), callbacks::EmitError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn ancestors(&self) -> impl Iterator<Item = &Self> {
         successors(self.parent(), |run| run.parent())
     }
 

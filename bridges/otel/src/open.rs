@@ -77,11 +77,11 @@ pub(crate) struct Closed {
 impl OpenRuns {
     /// The nearest run around this one that has a span.
     pub(crate) fn around(&self, run: &RunInfo) -> Option<&OpenRun> {
-        ancestors(run).find_map(|run| self.get(run))
+        run.ancestors().find_map(|run| self.get(run))
     }
 
     fn around_mut(&mut self, run: &RunInfo) -> Option<&mut Kept> {
-        let around = ancestors(run).find(|run| self.contains(run))?;
+        let around = run.ancestors().find(|run| self.contains(run))?;
         self.0.get_mut(around)
     }
 
@@ -113,7 +113,7 @@ impl OpenRuns {
             around.inside.remove(run);
         }
         if let Some(usage) = usage {
-            for around in ancestors(run) {
+            for around in run.ancestors() {
                 if let Some(kept) = self.0.get_mut(around) {
                     kept.open.usage += usage;
                 }
@@ -141,10 +141,6 @@ impl OpenRuns {
             open.chunks.add(run, now);
         }
     }
-}
-
-fn ancestors(run: &RunInfo) -> impl Iterator<Item = &RunInfo> {
-    std::iter::successors(run.parent(), |run| run.parent())
 }
 
 /// A clock that was set back in between is as good as none.

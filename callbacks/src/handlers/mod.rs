@@ -1,10 +1,10 @@
 //! Handlers that people expect to find: for the terminal, for files, for what things cost.
 //!
 //! Each is an ordinary handler: `Callbacks::new().with(..)` takes it, and [`handler(..)`](crate::handler) gives
-//! it options. They are written with [`#[callback_handler]`](crate::callback_handler), and could be outside of this
-//! crate. Only [`JsonLines`], which writes down whatever there is, implements [`Deliver`](crate::Deliver) itself; that
-//! it logs a failure once, and how [`replay`] opens and closes runs, is this crate's own. What needs a library of its
-//! own is behind a feature.
+//! it options. They are written with [`#[callback_handler]`](crate::callback_handler). Only
+//! [`JsonLines`], which writes down whatever there is, implements [`Deliver`](crate::Deliver) itself; that it logs
+//! a failure once, and how [`replay`] opens and closes runs, is this crate's own. What needs a library of its own
+//! is behind a feature.
 //!
 //! What keeps something of each open run, such as [`RunTrees`], lets go of it where the run, or one around it, is
 //! heard to end. One that is narrowed with [`only`](crate::Configured::only) or
