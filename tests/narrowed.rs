@@ -1,18 +1,21 @@
 //! Handlers that are called for less than they have methods for, and whoever is left with nothing is told so.
 
 use std::fmt::{Debug, Write};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use callbacks::events::{
-    AnyEvent, ChatModelStart, Events, LlmEnd, LlmNewToken, LlmStart, ToolEnd, ToolStart,
+    AnyEvent, ChainError, ChainStart, ChatModelStart, Events, LlmEnd, LlmNewToken, LlmStart,
+    ToolEnd, ToolError, ToolStart,
 };
-use callbacks::handlers::Usage;
+use callbacks::handlers::{RunTrees, Usage};
 use callbacks::testing::Recorder;
 use callbacks::{
     BoxFuture, Callbacks, Decision, Deliver, EmitError, Event, Handler, Interests, Message,
-    Outcome, Registered, Run, ToolDecision, callback_events, callback_handler, handler, on,
+    Outcome, Registered, Run, RunError, ToolDecision, callback_events, callback_handler, handler,
+    on,
 };
-use callbacks_tests::{Log, MODEL, traced_meanwhile};
+use callbacks_tests::{CHAIN, Log, MODEL, TOOL, traced_meanwhile};
+use serde_json::Value;
 use tracing::Level;
 use tracing::field::Field;
 
@@ -221,4 +224,40 @@ fn only_and_except_narrow_what_a_handler_is_called_for() {
     assert!(except.wants::<LlmNewToken<'_>>() && !except.wants::<ToolStart<'_>>());
     let none = handler(Recorder::new()).only(Interests::NONE);
     assert!(!Callbacks::new().with(none).wants::<LlmEnd<'_>>());
+}
+
+/// What is kept of an outermost run goes when nobody else knows of it, and not before.
+#[tokio::test]
+async fn runs_whose_end_is_not_heard_are_forgotten() {
+    let (sent, trees) = mpsc::channel();
+    let gather = Arc::new(RunTrees::new(move |tree| sent.send(tree).unwrap()));
+    let unheard = [ToolError::INDEX, ChainStart::INDEX, ChainError::INDEX];
+    let narrowed = handler(gather.clone()).except(Interests::of(&unheard));
+    let callbacks = Callbacks::new().with(narrowed);
+    let open = callbacks.tool_start(&TOOL, "open").await.unwrap();
+    let inside = open.callbacks().tool_start(&TOOL, "inside").await.unwrap();
+    let kept = callbacks.tool_start(&TOOL, "kept").await.unwrap();
+    let info = kept.info().clone();
+    kept.error(RunError::new("")).await.unwrap();
+    for _ in 0..1_000 {
+        let tool = callbacks.tool_start(&TOOL, "").await.unwrap();
+        // Nobody hears of the one in between.
+        let chain = tool.callbacks().chain_start(&CHAIN, Value::Null);
+        let chain = chain.await.unwrap();
+        let inner = chain.callbacks().tool_start(&TOOL, "").await.unwrap();
+        for run in [inner, tool] {
+            run.error(RunError::new("")).await.unwrap();
+        }
+    }
+    let shown = format!("{gather:?}");
+    let count = shown
+        .split("open: ")
+        .nth(1)
+        .and_then(|rest| rest.split([',', ' ']).next());
+    let count: usize = count.unwrap().parse().unwrap();
+    assert!((3..300).contains(&count), "{shown}");
+    inside.end(Value::Null).await.unwrap();
+    open.end(Value::Null).await.unwrap();
+    assert_eq!(trees.try_recv().unwrap().runs().len(), 2);
+    drop(info);
 }

@@ -129,7 +129,12 @@ impl RunInfo {
 
     /// Whether nobody else knows of it, so that it cannot come up again.
     pub(crate) fn is_forgotten(&self) -> bool {
-        Arc::strong_count(&self.0) == 1
+        self.is_held(1)
+    }
+
+    /// Whether it is held so many times, by whoever it is.
+    pub(crate) fn is_held(&self, times: usize) -> bool {
+        Arc::strong_count(&self.0) == times
     }
 
     /// The run that this one was started in; `None` at the root.

@@ -8,7 +8,8 @@
 //!
 //! What keeps something of each open run, such as [`RunTrees`], lets go of it where the run, or one around it, is
 //! heard to end. One that is narrowed with [`only`](crate::Configured::only) or
-//! [`except`](crate::Configured::except) needs the ends of the outermost runs whose starts it hears.
+//! [`except`](crate::Configured::except), and does not hear how an outermost run ends, lets go of that some time after
+//! nobody else knows of it; then there is no tree, and no result.
 
 mod console;
 mod drawing;

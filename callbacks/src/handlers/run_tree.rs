@@ -115,6 +115,7 @@ impl Growing {
         let tree = above.map_or(self.begun, |above| above.tree);
         if above.is_none() {
             self.begun += 1;
+            self.forget();
         }
         let empty = || RunTree { runs: Vec::new() };
         let runs = &mut self.trees.entry(tree).or_insert_with(empty).runs;
@@ -134,6 +135,15 @@ impl Growing {
         });
         let at = runs.len() - 1;
         self.open.start(run.info(), Place { tree, at });
+    }
+
+    /// Lets go of trees whose end cannot be heard any more.
+    fn forget(&mut self) {
+        let trees = self.trees.values();
+        let held = trees.flat_map(|tree| &tree.runs).map(|run| &run.info);
+        for Place { tree, .. } in self.open.forgotten(held) {
+            self.trees.remove(&tree);
+        }
     }
 
     /// How many runs are open.

@@ -1,6 +1,7 @@
 //! A handler that shows runs as `tracing` spans.
 
 use std::fmt;
+use std::iter::empty;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -135,7 +136,13 @@ impl Spans {
         } else {
             Some(span.clone())
         };
-        lock(&self.open).start(run.info(), Open { span, around });
+        let forgotten = {
+            let mut open = lock(&self.open);
+            let forgotten = open.forgotten(empty());
+            open.start(run.info(), Open { span, around });
+            forgotten
+        };
+        drop(forgotten);
     }
 
     /// The span around a run. The handler may not have heard of all runs around it.

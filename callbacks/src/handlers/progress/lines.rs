@@ -1,6 +1,7 @@
 //! The lines on the terminal: one for each run tree that is heard of.
 
 use std::collections::{BTreeMap, HashMap};
+use std::iter::empty;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -8,8 +9,8 @@ use super::super::console::harmless;
 use super::super::drawing::duration;
 use super::super::open_runs::OpenRuns;
 use super::pace::Pace;
+use crate::Run;
 use crate::payload::RunError;
-use crate::{Run, RunInfo};
 
 /// The last is for lines that are over, which is never seen.
 const SPINNER: &str = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏ ";
@@ -19,8 +20,8 @@ pub(super) struct Lines {
     keep: bool,
     /// Whether a thread turns the spinners.
     pub(super) is_animated: bool,
-    /// By the outermost run.
-    trees: HashMap<RunInfo, Tree>,
+    /// By the number of the outermost run.
+    trees: HashMap<u64, Tree>,
     /// Where the open runs are.
     open: OpenRuns<Place>,
     /// How many runs were heard to start.
@@ -28,7 +29,8 @@ pub(super) struct Lines {
 }
 
 struct Place {
-    tree: RunInfo,
+    /// The number of the outermost run.
+    tree: u64,
     number: u64,
     is_model: bool,
 }
@@ -79,19 +81,19 @@ impl Lines {
         self.started += 1;
         let (tokens, number, name) = (Pace::new(run), self.started, one_line(run.name()));
         let run = run.info();
-        let around = self.open.around(run).map(|place| place.tree.clone());
-        let tree = around.as_ref().unwrap_or(run).clone();
+        let around = self.open.around(run).map(|place| place.tree);
+        let tree = around.unwrap_or(number);
         let place = Place {
-            tree: tree.clone(),
+            tree,
             number,
             is_model,
         };
         self.open.start(run, place);
         if around.is_none() {
+            self.forget();
             let line = self.screen.add(ProgressBar::new_spinner());
             line.set_style(style());
-            self.trees
-                .insert(tree.clone(), Tree::new(line, name, tokens));
+            self.trees.insert(tree, Tree::new(line, name, tokens));
         } else if let Some(tree) = self.trees.get_mut(&tree) {
             tree.inside.insert(number, name);
         }
@@ -111,13 +113,28 @@ impl Lines {
 
     pub(super) fn end(&mut self, run: &Run<'_>, error: Option<&RunError>) {
         let ended = self.open.end(run.info());
-        if let Some(tree) = self.trees.remove(run.info()) {
-            self.finish(&tree, run, error);
-        } else if let Some(tree) = ended.first().and_then(|run| self.trees.get_mut(&run.tree)) {
+        let Some(&Place { tree, number, .. }) = ended.first() else {
+            return;
+        };
+        if tree == number {
+            if let Some(tree) = self.trees.remove(&tree) {
+                self.finish(&tree, run, error);
+            }
+        } else if let Some(tree) = self.trees.get_mut(&tree) {
             for run in &ended {
                 tree.end(run);
             }
             tree.show();
+        }
+    }
+
+    /// Lets go of lines whose end cannot be heard any more.
+    fn forget(&mut self) {
+        for Place { tree, .. } in self.open.forgotten(empty()) {
+            if let Some(tree) = self.trees.remove(&tree) {
+                tree.line.finish_and_clear();
+                self.screen.remove(&tree.line);
+            }
         }
     }
 
