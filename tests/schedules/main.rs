@@ -59,7 +59,7 @@ impl Drop for SaysSeed {
 }
 
 fn play_all(seeds: impl Iterator<Item = u64>) -> Tally {
-    let (mut tally, watchdog) = (Tally::default(), Watchdog::new());
+    let (mut tally, watchdog) = (Tally::default(), Watchdog::new("SEED"));
     for seed in seeds {
         watchdog.plays(seed);
         match try_one(seed) {

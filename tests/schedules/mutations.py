@@ -133,16 +133,28 @@ def clean(package, manifest):
                    cwd=ROOT, check=True)
 
 
-def broken_in(test):
-    """What the test says is broken, if it fails for that."""
-    arguments = ["-p", "callbacks-tests", "--test", test]
+def test_of(name):
+    """The same for a test of the workspace, which has to compile."""
+    arguments = ["-p", "callbacks-tests", "--test", name]
     code, said = run(arguments + ["--", "--list"])
     if code:
         sys.exit(f"it does not compile:\n{said[-2000:]}")
-    code, said = run(arguments)
+    return run(arguments)
+
+
+def broken_in_schedules():
+    """The rule that is broken in one of them, if there is any."""
+    _, said = test_of("schedules")
     if "SEED=" in said:
         return said.rsplit("SEED=", 1)[-1].splitlines()[1].split(": ")[0].strip(' "')
-    return "something is left behind" if test == "soak" and code > 0 else None
+    return None
+
+
+def left_behind():
+    """Whether something is, in the long run. Its schedules are others each time: a rule that only they see broken
+    is found by luck, which does not count."""
+    code, said = test_of("soak")
+    return "something is left behind" if code > 0 and "SEED=" not in said else None
 
 
 def broken_in_models():
@@ -175,7 +187,7 @@ def is_found(number):
     source = path.read_text()
     path.write_text(source.replace(written, instead))
     # What the rules do not speak of shows in the long run, or where nothing is left to chance.
-    found = broken_in("schedules") or broken_in("soak") or broken_in_models()
+    found = broken_in_schedules() or left_behind() or broken_in_models()
     path.write_text(source)
     print(f"{number:2}. {rule}: {f'found ({found})' if found else 'NOT FOUND'}", flush=True)
     return found

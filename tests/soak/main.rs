@@ -29,7 +29,7 @@ const SCHEDULES: u64 = 50;
 
 /// Plays so many schedules, and counts calls.
 fn play_all(seeds: impl Iterator<Item = u64>) -> u64 {
-    let (mut calls, watchdog) = (0, Watchdog::new());
+    let (mut calls, watchdog) = (0, Watchdog::new("SEED"));
     for seed in seeds {
         watchdog.plays(seed);
         let played = play::play(Plan::of(seed));
@@ -48,7 +48,7 @@ fn nothing_is_left_behind() {
     let seconds = seconds.ok().and_then(|seconds| seconds.parse().ok());
     let time = Duration::from_secs(seconds.unwrap_or(SECONDS));
     let begin = Instant::now();
-    let watchdog = Watchdog::new();
+    let watchdog = Watchdog::new("ROUND");
     // Two runtimes of the crate's own, of one worker each, stay.
     let mut rounds = Rounds::new(2 + server::THREADS);
     let mut server = Server::new();
@@ -65,7 +65,7 @@ fn nothing_is_left_behind() {
             }
         });
         schedules += 2 * SCHEDULES;
-        watchdog.plays(first + schedules);
+        watchdog.plays(rounds.len() as u64);
         server.round();
         rounds.measure();
     }

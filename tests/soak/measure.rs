@@ -13,6 +13,8 @@ static ALLOCATOR: PeakAlloc = PeakAlloc;
 const FIRST: usize = 3;
 /// Of the rounds after the first ones, so many are compared at each end, for the least that there is.
 const COMPARED: usize = 5;
+/// Threads leave long before this, and the watchdog is more patient.
+const LINGER: Duration = Duration::from_secs(15);
 /// The least number of rounds.
 pub(crate) const ROUNDS: usize = FIRST + 2 * COMPARED;
 /// What there may be more at the end, in bytes. (A byte for each event is a hundred times as much.)
@@ -46,10 +48,18 @@ impl Rounds {
     }
 
     /// Measures what is there once the threads that linger have left.
+    ///
+    /// # Panics
+    ///
+    /// If they do not leave.
     pub(crate) fn measure(&mut self) {
         let begin = Instant::now();
-        let busy = || threads().is_some_and(|threads| threads > self.idle);
-        while busy() && begin.elapsed() < Duration::from_secs(30) {
+        while let Some(threads) = threads().filter(|threads| *threads > self.idle) {
+            let (is_early, idle) = (begin.elapsed() < LINGER, self.idle);
+            assert!(
+                is_early,
+                "{threads} threads do not leave, of {idle} that stay"
+            );
             thread::sleep(Duration::from_millis(10));
         }
         self.all.push(Left {
@@ -87,8 +97,6 @@ impl Rounds {
         let report = self.report();
         let rounds = &self.all[..FIRST + COMPARED];
         assert!(last <= first + SLACK, "{report}: {rounds:?} ..");
-        let idle = self.all.iter().all(|left| left.threads <= self.idle);
-        assert!(idle, "{report}, of {} that stay", self.idle);
     }
 }
 

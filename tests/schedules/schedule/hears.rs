@@ -92,12 +92,13 @@ impl Hears {
         let mut entered = self.enter(run, described);
         let _inside = Inside::enter();
         match self.mood(&mut entered) {
-            Some(Mood::Slow) => (0..20).for_each(|_| thread::yield_now()),
+            Some(Mood::Slow) => lets_others(),
             Some(Mood::Fails) => return entered.fails(),
             Some(Mood::Panics) => panics(),
             Some(Mood::Emits) => {
                 let emitted = self.world.emit_inside(entered.number).now_or_never();
                 assert!(emitted.is_some(), "it waited inside a callback");
+                lets_others();
             }
             Some(Mood::Stalls) | None => {}
         }
@@ -128,6 +129,10 @@ impl Hears {
         })
         .await
     }
+}
+
+fn lets_others() {
+    (0..20).for_each(|_| thread::yield_now());
 }
 
 /// Without a word on standard error.

@@ -32,6 +32,12 @@ pub(crate) enum Surroundings {
 }
 
 impl Surroundings {
+    /// Whether the task of a background handler stands still, for the runtime's own thread blocks: it makes no
+    /// room, and answers nothing.
+    fn stand_still(self, is_async: bool) -> bool {
+        is_async && self == Self::BlockingInCurrentThread
+    }
+
     /// Whether all trees grow by plain calls.
     pub(crate) fn block(self) -> bool {
         matches!(
@@ -215,10 +221,13 @@ impl Plan {
         let mut draw = Draw {
             rng: Rng::with_seed(seed),
             blocks_apart: false,
+            way: None,
+            raises: 0,
         };
         let surroundings = draw.one_of(&[
             Surroundings::CurrentThread,
             Surroundings::CurrentThread,
+            Surroundings::Paused,
             Surroundings::Paused,
             Surroundings::MultiThread,
             Surroundings::MultiThread,
@@ -229,6 +238,8 @@ impl Plan {
         ]);
         // The timeouts of code that blocks are real time.
         draw.blocks_apart = surroundings != Surroundings::Paused && draw.chance(30);
+        draw.way = draw.chance(25).then(|| draw.way(surroundings));
+        draw.raises = draw.one_of(&[0, 15, 60]);
         let handlers = (0..draw.rng.usize(1..=5)).map(|_| draw.handler(surroundings));
         let handlers: Vec<_> = handlers.collect();
         let blocks = surroundings.block() || draw.blocks_apart;
@@ -247,6 +258,10 @@ struct Draw {
     rng: Rng,
     /// What runs apart may do so by plain calls.
     blocks_apart: bool,
+    /// All handlers are called this way: what is between handlers of one way is rare among any.
+    way: Option<Way>,
+    /// How many handlers of a hundred raise.
+    raises: u8,
 }
 
 impl Draw {
@@ -258,16 +273,14 @@ impl Draw {
         self.rng.u8(..100) < of_a_hundred
     }
 
-    fn handler(&mut self, surroundings: Surroundings) -> HandlerPlan {
+    fn way(&mut self, surroundings: Surroundings) -> Way {
         let is_async = self.rng.bool();
-        // Its task stands still while the runtime's own thread blocks: it makes no room, and answers nothing.
-        let stands_still = is_async && surroundings == Surroundings::BlockingInCurrentThread;
         let background = Way::Background {
             is_async,
             room: self.one_of(&[1, 2, 16]),
-            drops: self.rng.bool() || stands_still,
+            drops: self.rng.bool() || surroundings.stand_still(is_async),
         };
-        let way = self.one_of(&[
+        self.one_of(&[
             Way::Inline,
             Way::Lane,
             Way::Lane,
@@ -276,7 +289,12 @@ impl Draw {
             Way::Exclusive,
             background,
             background,
-        ]);
+        ])
+    }
+
+    fn handler(&mut self, surroundings: Surroundings) -> HandlerPlan {
+        let way = self.way.unwrap_or_else(|| self.way(surroundings));
+        let is_queued = matches!(way, Way::Background { .. });
         let is_async = matches!(way, Way::Async | Way::Background { is_async: true, .. });
         let has_timeout = surroundings == Surroundings::Paused
             && match way {
@@ -292,19 +310,17 @@ impl Draw {
                 self.rng.u8(..=most)
             }
         };
+        let stalls = if has_timeout && is_async {
+            often(20)
+        } else {
+            0
+        };
         let moods = [
+            (Mood::Stalls, stalls),
             (Mood::Slow, often(if is_async { 95 } else { 60 })),
             (Mood::Fails, often(25)),
             (Mood::Panics, often(25)),
             (Mood::Emits, often(15)),
-            (
-                Mood::Stalls,
-                if has_timeout && is_async {
-                    often(10)
-                } else {
-                    0
-                },
-            ),
         ];
         HandlerPlan {
             way,
@@ -316,9 +332,9 @@ impl Draw {
                 Wants::NoModels,
                 Wants::Frame,
             ]),
-            raises: self.chance(15),
+            raises: self.chance(self.raises),
             is_local: self.chance(15),
-            answers: self.chance(30) && !(way == background && stands_still),
+            answers: self.chance(30) && !(is_queued && surroundings.stand_still(is_async)),
             hears_sales: self.chance(40),
             has_timeout,
             moods,

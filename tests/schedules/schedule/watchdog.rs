@@ -1,4 +1,4 @@
-//! Whoever hangs is told on, with its seed.
+//! Whatever hangs is told on, with its number.
 
 use std::io::{self, Write};
 use std::process;
@@ -13,30 +13,31 @@ const LONG: Duration = Duration::from_secs(30);
 pub(crate) struct Watchdog(Sender<u64>);
 
 impl Watchdog {
-    pub(crate) fn new() -> Self {
-        let (sender, seeds) = channel();
-        thread::spawn(move || watch(&seeds));
+    /// What is numbered, it calls this.
+    pub(crate) fn new(what: &'static str) -> Self {
+        let (sender, numbers) = channel();
+        thread::spawn(move || watch(what, &numbers));
         Self(sender)
     }
 
     /// This is played now.
-    pub(crate) fn plays(&self, seed: u64) {
+    pub(crate) fn plays(&self, number: u64) {
         // Nobody listens after the process is to end.
-        let _ = self.0.send(seed);
+        let _ = self.0.send(number);
     }
 }
 
-fn watch(seeds: &Receiver<u64>) {
-    let Ok(mut seed) = seeds.recv() else {
+fn watch(what: &str, numbers: &Receiver<u64>) {
+    let Ok(mut number) = numbers.recv() else {
         return;
     };
     loop {
-        match seeds.recv_timeout(LONG) {
-            Ok(next) => seed = next,
+        match numbers.recv_timeout(LONG) {
+            Ok(next) => number = next,
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {
                 // `eprintln!` is kept back until the test is over, which it will not be.
-                let _ = writeln!(io::stderr(), "SEED={seed}\nit hangs");
+                let _ = writeln!(io::stderr(), "{what}={number}\nit hangs");
                 process::exit(1);
             }
         }
