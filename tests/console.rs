@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use callbacks::events::{RetrieverEnd, RetrieverError};
 use callbacks::handlers::{
@@ -79,6 +80,10 @@ async fn agent(callbacks: &Callbacks) {
     let tool = agent.callbacks().tool_start(&SHELL, "rm \x1b[2J").await;
     let tool = tool.unwrap();
     tool.retry(&RetryState::new(1)).await.unwrap();
+    let state = RetryState::new(2).with_max_attempts(3);
+    let state = state.with_wait(Duration::from_millis(500));
+    let state = state.with_error(RunError::new("busy"));
+    tool.retry(&state).await.unwrap();
     tool.error(RunError::new("exit 1\nno such file"))
         .await
         .unwrap();
@@ -100,6 +105,7 @@ async fn what_happens_is_indented_and_the_tree_comes_last() {
   > Shell (tool)
       rm \u{1b}[2J
       attempt 1 failed
+      attempt 2 of 3 failed: busy; again in 1 ms
   ! Shell 1 ms
       failed: exit 1
       no such file

@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use callbacks::events::{LlmEnd, LlmError};
+use callbacks::events::{LlmEnd, LlmError, ToolEnd, ToolError};
 use callbacks::handlers::{Progress, replay};
 use callbacks::{
     Callbacks, ErrorKind, Event, Interests, LlmResult, LlmRun, RunError, RunId, Serialized, handler,
@@ -282,6 +282,29 @@ async fn a_run_is_over_when_the_run_around_it_is() {
     end(chat).await;
     agent.end(&json!(null)).await.unwrap();
     screen.eventually(&["✓ planner: 0 µs"]);
+}
+
+/// Lines whose end nobody tells of leave when there are many.
+#[tokio::test(start_paused = true)]
+async fn runs_whose_end_is_not_heard_are_forgotten() {
+    let screen = Screen::new();
+    let ends = Interests::of(&[ToolEnd::INDEX, ToolError::INDEX]);
+    let progress = handler(Progress::to(screen.clone())).except(ends);
+    let callbacks = Callbacks::new().with(progress);
+    let agent = callbacks.chain_start(&AGENT, json!(null)).await.unwrap();
+    let mut fewest = usize::MAX;
+    for number in 0..200 {
+        let tool = callbacks.tool_start(&SHELL, "ls").await.unwrap();
+        tool.end(&json!("")).await.unwrap();
+        // The screen is full by then.
+        if number >= 50 {
+            fewest = fewest.min(screen.lines().len());
+        }
+    }
+    assert!((1..10).contains(&fewest), "{fewest} lines");
+    agent.end(&json!(null)).await.unwrap();
+    let lines = screen.lines();
+    assert!(lines.contains(&"✓ planner: 0 µs".to_owned()), "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]

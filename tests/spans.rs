@@ -339,6 +339,25 @@ async fn the_span_of_a_run_is_over_when_the_run_around_it_is() {
     assert!(format!("{spans:?}").contains("open: 0"), "{spans:?}");
 }
 
+/// The span of an outermost run that is over is not kept for ever, and that of an open run as long as that is.
+#[tokio::test]
+async fn runs_whose_end_is_not_heard_are_forgotten() {
+    let collector = collector();
+    let ends = Interests::of(&[ToolEnd::INDEX, ToolError::INDEX]);
+    let callbacks = Callbacks::new().with(handler(Spans::new()).inline().except(ends));
+    let open = callbacks.tool_start(&TOOL, "tea").await.unwrap();
+    let mut ids = Vec::new();
+    for _ in 0..1_000 {
+        let tool = callbacks.tool_start(&TOOL, "tea").await.unwrap();
+        ids.push(tool.id());
+        tool.end(&json!(null)).await.unwrap();
+    }
+    let is_kept = |id: &RunId| collector.of_run(*id).1.handles > 0;
+    let kept = ids.iter().filter(|id| is_kept(id)).count();
+    assert!(kept < 200, "{kept} spans");
+    assert!(is_kept(&open.id()));
+}
+
 #[tokio::test]
 async fn a_span_that_a_filter_does_not_want_is_passed_over() {
     let (collector, callbacks) = (collector(), inline());

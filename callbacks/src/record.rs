@@ -19,6 +19,21 @@ use crate::{EventSet, Interests, Run, RunInfo};
 
 /// An event that was emitted, with its run. Made by [`Callbacks::record`](crate::Callbacks::record),
 /// and by whoever [reads a recording](crate::handlers::JsonLines::read).
+///
+/// ```
+/// use callbacks::Record;
+/// use callbacks::events::AnyEvent;
+///
+/// fn line(record: &Record) -> String {
+///     let name = record.run().name();
+///     match record.event() {
+///         AnyEvent::LlmNewToken(event) => format!("{name}: {}", event.token),
+///         // Events may be added.
+///         _ => format!("{name}: {}", record.method()),
+///     }
+/// }
+/// # let _ = line;
+/// ```
 pub struct Record<S: EventSet = Events> {
     run: RunInfo,
     seq: u64,

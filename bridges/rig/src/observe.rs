@@ -91,6 +91,22 @@ impl ObservedRun {
     /// As [`AgentRunner::stream`]: the same items.
     ///
     /// An error that a handler raises is an item in place of rig's own, or the last one, after the response.
+    ///
+    /// ```no_run
+    /// use callbacks::Callbacks;
+    /// use callbacks_rig::Observe;
+    /// use futures_util::StreamExt;
+    /// use rig_agent::Agent;
+    /// use rig_agent::completion::PromptError;
+    ///
+    /// async fn watch(agent: &Agent, callbacks: &Callbacks) -> Result<(), PromptError> {
+    ///     let mut items = agent.prompt("Why?").observed(callbacks).stream();
+    ///     while let Some(item) = items.next().await {
+    ///         println!("{:?}", item?);
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     #[must_use = "a stream does nothing until polled"]
     pub fn stream(self) -> Observed<rig_agent::agent::StreamingResult> {
         let (runner, runs) = self.start();
@@ -98,6 +114,21 @@ impl ObservedRun {
     }
 
     /// As [`AgentRunner::run_channel`]. The run ends with the future, not with the events.
+    ///
+    /// ```no_run
+    /// use callbacks::Callbacks;
+    /// use callbacks_rig::Observe;
+    /// use futures_util::StreamExt;
+    /// use rig_agent::Agent;
+    /// use rig_agent::completion::PromptError;
+    ///
+    /// async fn watch(agent: &Agent, callbacks: &Callbacks) -> Result<String, PromptError> {
+    ///     let (run, events) = agent.prompt("Why?").observed(callbacks).run_channel();
+    ///     let shown = events.for_each(async |event| println!("{event:?}"));
+    ///     let (response, ()) = futures_util::join!(run, shown);
+    ///     Ok(response?.output())
+    /// }
+    /// ```
     #[must_use = "the run does nothing until the future is driven"]
     pub fn run_channel(
         self,

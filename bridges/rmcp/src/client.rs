@@ -190,7 +190,30 @@ pub struct Call<'a, T> {
 }
 
 impl<T: Reply> Call<'_, T> {
-    /// The model's request that the call answers.
+    /// The id of the model's request that the call answers, which handlers and spans show.
+    ///
+    /// ```
+    /// use callbacks::{Callbacks, ToolCall};
+    /// use callbacks_rmcp::{CallError, ToolClient};
+    /// use rmcp::RoleClient;
+    /// use rmcp::model::{CallToolRequestParams, CallToolResult};
+    /// use rmcp::service::RunningService;
+    ///
+    /// async fn answer(
+    ///     tools: &ToolClient,
+    ///     client: &RunningService<RoleClient, ()>,
+    ///     asked: &ToolCall,
+    ///     callbacks: &Callbacks,
+    /// ) -> Result<CallToolResult, CallError> {
+    ///     let params = CallToolRequestParams::new(asked.name.clone());
+    ///     let call = tools.call_tool(client, params, callbacks);
+    ///     match &asked.id {
+    ///         Some(id) => call.tool_call_id(id).await,
+    ///         None => call.await,
+    ///     }
+    /// }
+    /// # let _ = answer;
+    /// ```
     pub fn tool_call_id(mut self, id: impl Into<String>) -> Self {
         self.tool_call_id = Some(id.into());
         self

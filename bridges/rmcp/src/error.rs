@@ -4,6 +4,20 @@ use callbacks::EmitError;
 use rmcp::ServiceError;
 
 /// Why a call of a tool, or a report of its progress, failed.
+///
+/// ```
+/// use callbacks::EmitError;
+/// use callbacks_rmcp::CallError;
+///
+/// /// What the model is told of it, so that it can do without.
+/// fn told(error: &CallError) -> String {
+///     match error {
+///         CallError::Emit(EmitError::Stopped { reason, .. }) => format!("not allowed: {reason}"),
+///         _ => "the tool is not available".to_owned(),
+///     }
+/// }
+/// # let _ = told;
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {

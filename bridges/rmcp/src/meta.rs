@@ -32,6 +32,19 @@ impl RemoteRun {
     ///
     /// What it says is the client's word: good to find the other half of a run tree, but not to
     /// decide who may do what.
+    ///
+    /// ```
+    /// use callbacks_rmcp::RemoteRun;
+    /// use rmcp::RoleServer;
+    /// use rmcp::service::RequestContext;
+    ///
+    /// fn log(request: &RequestContext<RoleServer>) {
+    ///     if let Some(run) = RemoteRun::of(&request.meta) {
+    ///         println!("for run {} in {}", run.id, run.root_id);
+    ///     }
+    /// }
+    /// # let _ = log;
+    /// ```
     #[must_use]
     pub fn of(meta: &RequestMetaObject) -> Option<Self> {
         let (root_id, id) = meta.get(RUN)?.as_str()?.split_once('-')?;
@@ -63,6 +76,18 @@ fn parse(digits: &str) -> Option<RunId> {
 /// The W3C trace context of a request, as headers for a propagator: `traceparent`, `tracestate` and
 /// `baggage`, as far as they are there and are texts. Whether they are well-formed is the
 /// propagator's to judge.
+///
+/// ```
+/// use callbacks_rmcp::trace_context;
+/// use rmcp::model::RequestMetaObject;
+///
+/// let mut meta = RequestMetaObject::default();
+/// meta.insert("tracestate".to_owned(), "vendor=1".into());
+/// meta.insert("progressToken".to_owned(), 7.into());
+/// let headers = trace_context(&meta);
+/// assert_eq!(headers["tracestate"], "vendor=1");
+/// assert_eq!(headers.len(), 1);
+/// ```
 #[must_use]
 pub fn trace_context(meta: &RequestMetaObject) -> HashMap<String, String> {
     let header = |key: &str| Some((key.to_owned(), meta.get(key)?.as_str()?.to_owned()));

@@ -16,6 +16,19 @@ use events::ToolProgress;
 #[callbacks::callback_events]
 pub mod events {
     /// A tool has said how far it is, within its run.
+    ///
+    /// ```
+    /// use callbacks::callback_handler;
+    ///
+    /// struct Bar;
+    ///
+    /// #[callback_handler(events = callbacks_rmcp::events)]
+    /// impl Bar {
+    ///     fn on_tool_progress(&self, progress: f64, total: Option<f64>) {
+    ///         println!("{progress} of {total:?}");
+    ///     }
+    /// }
+    /// ```
     pub struct ToolProgress<'a> {
         /// How far it is; it grows with every event.
         pub progress: f64,

@@ -66,27 +66,20 @@ impl<H: ServerHandler> ToolServer<H> {
     /// With `callbacks-otel`, whose `Otel::continuing` is the handler for a request:
     ///
     /// ```
-    /// # use std::collections::HashMap;
-    /// # use callbacks::callback_handler;
-    /// # #[derive(Clone)]
-    /// # struct Otel;
-    /// # #[callback_handler]
-    /// # impl Otel {
-    /// #     fn continuing(&self, headers: &HashMap<String, String>) -> Self { self.clone() }
-    /// #     fn on_tool_end(&self) {}
-    /// # }
+    /// use callbacks::{Callbacks, handler};
+    /// use callbacks_otel::Otel;
+    /// use callbacks_rmcp::{ToolServer, trace_context};
     /// # #[derive(Clone)]
     /// # struct Clock;
     /// # impl rmcp::ServerHandler for Clock {}
-    /// # let otel = Otel;
-    /// use callbacks::{Callbacks, handler};
-    /// use callbacks_rmcp::{ToolServer, trace_context};
     ///
-    /// let server = ToolServer::per_request(Clock, move |request| {
-    ///     let otel = otel.continuing(&trace_context(&request.meta));
-    ///     Callbacks::new().with(handler(otel).inline())
-    /// });
-    /// # let _ = server;
+    /// fn traced(clock: Clock, otel: Otel) -> ToolServer<Clock> {
+    ///     ToolServer::per_request(clock, move |request| {
+    ///         let otel = otel.continuing(&trace_context(&request.meta));
+    ///         Callbacks::new().with(handler(otel).inline())
+    ///     })
+    /// }
+    /// # let _ = traced;
     /// ```
     pub fn per_request(
         handler: H,
@@ -98,7 +91,7 @@ impl<H: ServerHandler> ToolServer<H> {
         }
     }
 
-    /// The server itself.
+    /// The server that tools are called of, as it was given to [`new`](Self::new).
     pub fn handler(&self) -> &H {
         &self.handler
     }

@@ -15,6 +15,21 @@ use crate::{Run, RunInfo};
 /// outermost is the first, and everything that ran in a run stands behind it.
 ///
 /// Shown with `{}` it is a drawing of the tree, with how long each run took.
+///
+/// ```
+/// use callbacks::RunKind;
+/// use callbacks::handlers::RunTree;
+///
+/// /// The slowest tool, with what was said in it.
+/// fn slowest(tree: &RunTree) -> Option<String> {
+///     let tools = tree.runs().iter().filter(|run| run.info.kind() == RunKind::Tool);
+///     let run = tools.max_by_key(|run| run.duration())?;
+///     let said: Vec<_> = run.notes.iter().map(|note| &*note.text).collect();
+///     let around = run.parent.map_or("nothing", |at| tree.runs()[at].info.name());
+///     Some(format!("{} in {around}: {}", run.info.name(), said.join(", ")))
+/// }
+/// # let _ = slowest;
+/// ```
 #[derive(Clone, Debug)]
 pub struct RunTree {
     /// At least one.

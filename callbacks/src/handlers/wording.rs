@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
+use super::drawing::duration;
 use crate::payload::RetryState;
 
 /// A payload as JSON. Those of this crate are all JSON.
@@ -17,7 +18,14 @@ pub(super) fn tool_input(input: &str, inputs: Option<&Value>) -> Value {
 
 /// A retry, for a person to read.
 pub(super) fn retry(state: &RetryState) -> String {
-    let error = state.error.as_ref();
-    let error = error.map_or_else(String::new, |error| format!(": {}", error.message));
-    format!("attempt {} failed{error}", state.attempt)
+    let most = state.max_attempts.map(|most| format!(" of {most}"));
+    let error = state
+        .error
+        .as_ref()
+        .map(|error| format!(": {}", error.message));
+    let wait = state
+        .wait
+        .map(|wait| format!("; again in {}", duration(wait)));
+    let [most, error, wait] = [most, error, wait].map(Option::unwrap_or_default);
+    format!("attempt {}{most} failed{error}{wait}", state.attempt)
 }

@@ -43,16 +43,16 @@ pub trait IntoRunError<Via> {
     fn into_run_error(self) -> RunError;
 }
 
-/// How an error becomes a run's.
+/// It converts into a run's error.
 #[derive(Debug)]
 pub enum ByItself {}
-/// How an error becomes a run's.
+/// It is a box, and the error is inside.
 #[derive(Debug)]
 pub enum ByWhatIsInside {}
-/// How an error becomes a run's.
+/// It is the text of the error.
 #[derive(Debug)]
 pub enum ByItsText {}
-/// How an error becomes a run's.
+/// It is behind a reference, and becomes a run's error as what it refers to does.
 #[derive(Debug)]
 pub struct Borrowed<Via>(Via);
 

@@ -106,7 +106,7 @@ impl<'a, P, F: Flavour> Start<'a, ToolInput<'a, P>, F> {
         })
     }
 
-    /// The model's request that the tool answers.
+    /// The id of the model's request that the tool answers.
     pub fn tool_call_id(mut self, id: &'a str) -> Self {
         self.opening.tool_call_id = Some(id);
         self

@@ -109,7 +109,7 @@ fn openai() {
     let stdout = String::from_utf8(output.stdout).unwrap();
     for line in [
         "It is sunny ☀",
-        "attempt 1 failed: 429: slow down",
+        "attempt 1 of 3 failed: 429: slow down; again in ",
         "      {\"city\":\"Rome\"}",
         "      sunny in \"Rome\"",
     ] {
