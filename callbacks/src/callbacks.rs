@@ -20,8 +20,8 @@ use crate::payload::{Message, ModelParams, RunKind};
 use crate::record::{Record, RecordHandler, Sink};
 use crate::runs::{Inputs, Messages, Node, Prompts, Query, Start, ToolInput};
 use crate::{
-    BlockingCallbacks, DecisionEvent, EmitError, Event, EventSet, FlushReport, Interests, NoReply,
-    RunInfo,
+    BlockingCallbacks, DecisionEvent, EmitError, Event, EventSet, FlushReport, Interests, Live,
+    NoReply, RunInfo,
 };
 
 /// Handlers of any number of event sets, with tags, metadata, and a place in the tree of runs.
@@ -73,7 +73,7 @@ struct Inner {
 /// no other.
 struct Outside {
     /// The run that handlers see where there is none.
-    info: RunInfo,
+    info: Live,
     sequencer: Arc<Sequencer>,
 }
 
@@ -585,7 +585,7 @@ impl Site for Inner {
 impl Inner {
     fn outside(&self) -> &Outside {
         self.outside.get_or_init(|| Outside {
-            info: RunInfo::outside(self.registry.labels().clone()),
+            info: RunInfo::outside(self.registry.labels().clone()).into(),
             sequencer: Sequencer::new(),
         })
     }

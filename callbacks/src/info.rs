@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::iter::successors;
+use std::iter::{once, successors};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::SystemTime;
 
@@ -65,6 +66,8 @@ struct Facts {
     name: Cow<'static, str>,
     labels: Arc<Labels>,
     parent: Option<RunInfo>,
+    /// How much there is that something may still come of: with the runs inside, as far as that is so of them.
+    live: AtomicUsize,
     started_at: SystemTime,
     /// When it was decided that it starts, if handlers were asked.
     decided_at: OnceLock<SystemTime>,
@@ -96,6 +99,7 @@ impl RunInfo {
             name,
             labels,
             parent,
+            live: AtomicUsize::new(0),
             started_at,
             decided_at: OnceLock::new(),
         }))
@@ -129,12 +133,51 @@ impl RunInfo {
 
     /// Whether nobody else knows of it, so that it cannot come up again.
     pub(crate) fn is_forgotten(&self) -> bool {
-        self.is_held(1)
+        Arc::strong_count(&self.0) == 1
     }
 
-    /// Whether it is held so many times, by whoever it is.
-    pub(crate) fn is_held(&self, times: usize) -> bool {
-        Arc::strong_count(&self.0) == times
+    /// Whether it is over: it has ended, and neither it nor a run inside it has an event that waits in a queue,
+    /// on a lane or in a stream. There is nothing to come that a handler keeps something for.
+    ///
+    /// Who hears how runs end need not ask. A handler can be narrowed by
+    /// [`except`](crate::Configured::except) so that it does not hear it;
+    /// [`OpenRuns`](crate::handlers::OpenRuns) asks for it. A run of a recording that is read is over; when it is
+    /// replayed, that is as if it happened now.
+    ///
+    /// An event that is emitted while another thread ends the run may be on its way to a handler all the same.
+    ///
+    /// ```
+    /// use callbacks::{Callbacks, Serialized};
+    /// use serde_json::json;
+    ///
+    /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
+    /// # let callbacks = Callbacks::new().with(callbacks::on(|_: &callbacks::events::ToolEnd<'_>| ()));
+    /// static SEARCH: Serialized = Serialized::new("Search");
+    ///
+    /// let tool = callbacks.tool_start(&SEARCH, "tea").await?;
+    /// let run = tool.info().clone();
+    /// assert!(!run.is_over());
+    /// tool.end(&json!("3 kinds of tea")).await?;
+    /// assert!(run.is_over());
+    /// # Ok::<(), callbacks::EmitError>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.0.live.load(Ordering::Acquire) == 0
+    }
+
+    /// Something may come of it. The first time, something may of the run around it, and so on.
+    pub(crate) fn hold(&self) {
+        let first = |run: &&Self| run.0.live.fetch_add(1, Ordering::Relaxed) == 0;
+        let _held = once(self).chain(self.ancestors()).find(|run| !first(run));
+    }
+
+    /// The other way round.
+    pub(crate) fn let_go(&self) {
+        let last = |run: &&Self| run.0.live.fetch_sub(1, Ordering::AcqRel) == 1;
+        let _held = once(self).chain(self.ancestors()).find(|run| !last(run));
     }
 
     /// The run that this one was started in; `None` at the root.

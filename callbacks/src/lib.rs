@@ -14,6 +14,7 @@ mod handler;
 pub mod handlers;
 mod info;
 mod interests;
+mod live;
 mod macros;
 mod payload;
 mod record;
@@ -36,6 +37,7 @@ pub use handler::{
 };
 pub use info::{Run, RunInfo};
 pub use interests::Interests;
+use live::Live;
 pub use macros::{callback_events, callback_handler};
 pub use payload::{
     AgentAction, AgentFinish, Chunk, Content, Document, ErrorKind, Generation, IntoRunError,

@@ -15,7 +15,7 @@ use crate::delivery::{Receipt, Room, lock};
 use crate::events::Events;
 use crate::handler::{Deliver, Outcome};
 use crate::set::method;
-use crate::{EventSet, Interests, Run, RunInfo};
+use crate::{EventSet, Interests, Live, Run, RunInfo};
 
 /// An event that was emitted, with its run. Made by [`Callbacks::record`](crate::Callbacks::record),
 /// and by whoever [reads a recording](crate::handlers::JsonLines::read).
@@ -131,6 +131,7 @@ struct Unread<S: EventSet> {
 
 struct Written<S: EventSet> {
     record: Record<S>,
+    _live: Live,
     receipt: Receipt,
     /// Its place in the queue is free when it is read.
     _room: Room,
@@ -155,7 +156,7 @@ impl<S: EventSet> Sink<S> {
     /// dropped when no lock is held.
     pub(crate) fn write(
         &self,
-        run: RunInfo,
+        run: Live,
         recorded_at: Option<SystemTime>,
         event: Arc<S::Owned>,
         room: Room,
@@ -164,13 +165,14 @@ impl<S: EventSet> Sink<S> {
         let unread = self.unread.clone();
         move |seq, receipt| {
             let record = Record {
-                run,
+                run: RunInfo::clone(&run),
                 seq,
                 time,
                 event,
             };
             let written = Written {
                 record,
+                _live: run,
                 receipt,
                 _room: room,
             };

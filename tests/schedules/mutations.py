@@ -103,6 +103,8 @@ MUTATIONS = [
     ("a timeout ends the wait",
      "delivery/waiting.rs", "= (answered, timeout) else {",
      "= (answered, timeout.filter(|_| false)) else {"),
+    ("a run is not over while one in it is not",
+     "info.rs", "once(self).chain(self.ancestors()).find(|run| !first(run));", "first(&self);"),
 ]
 
 

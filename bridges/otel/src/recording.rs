@@ -3,6 +3,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use callbacks::handlers::OpenRuns;
 use callbacks::{LlmResult, Run, RunError, RunKind};
 use opentelemetry::global::BoxedTracer;
 use opentelemetry::trace::{SpanRef, Status, TraceContextExt, Tracer};
@@ -14,7 +15,7 @@ use crate::describe::Description;
 use crate::events::{self, Details, Event, Events};
 use crate::metrics::{Call, Measured, Metrics};
 use crate::names::{self, operation};
-use crate::open::{Chunks, Closed, OpenRun, OpenRuns, since};
+use crate::open::{Chunks, OpenRun, since};
 use crate::outcome::{error_type, of_response, of_usage};
 use crate::provider::Providers;
 
@@ -28,14 +29,14 @@ pub(crate) struct Shared {
     pub(crate) providers: Providers,
     /// What ends are timed with, if not by the runs.
     pub(crate) clock: Option<Clock>,
-    pub(crate) open: Mutex<OpenRuns>,
+    pub(crate) open: Mutex<OpenRuns<OpenRun>>,
 }
 
 pub(crate) type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
 impl Shared {
     /// No code of others runs under the lock, so what a panic may leave behind is whole.
-    pub(crate) fn open(&self) -> MutexGuard<'_, OpenRuns> {
+    pub(crate) fn open(&self) -> MutexGuard<'_, OpenRuns<OpenRun>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -52,7 +53,8 @@ impl Shared {
     ) {
         let parent = {
             let open = self.open();
-            if open.contains(run) {
+            // Told by this handler under another parent.
+            if open.get(run).is_some() {
                 return;
             }
             open.around(run).map(|around| around.context.clone())
@@ -85,19 +87,25 @@ impl Shared {
         }
         let open = OpenRun {
             context: under,
+            started_at: run.started_at(),
             measured,
             details,
             streams,
             chunks: Chunks::default(),
             usage: callbacks::TokenUsage::new(),
         };
-        let _before = self.open().insert(run, open);
+        let unheard = self.open().start(run, open);
+        for unheard in unheard {
+            unheard.end_unheard(self.time(run));
+        }
     }
 
     /// A piece of an answer came.
     pub(crate) fn chunk(&self, run: &Run<'_>) {
         let now = self.time(run);
-        self.open().chunk(run, now);
+        if let Some(open) = self.open().get_mut(run) {
+            open.chunk(run, now);
+        }
     }
 
     /// A run ended; that of a model with what it answered, or what had arrived of that.
@@ -108,15 +116,24 @@ impl Shared {
         error: Option<&RunError>,
         content: impl FnOnce() -> Content,
     ) {
-        let closed = self.open().close(run, response.map(LlmResult::usage));
-        let Some(Closed { open, unheard }) = closed else {
+        let mut ended = {
+            let mut open = self.open();
+            // What a model used is also used by what is around it.
+            if let Some(response) = response {
+                for around in run.ancestors() {
+                    if let Some(around) = open.get_mut(around) {
+                        around.usage += response.usage();
+                    }
+                }
+            }
+            open.end(run).into_iter()
+        };
+        let Some(open) = ended.next() else {
             return;
         };
         let duration = since(run.started_at(), self.time(run));
         let end = run.started_at() + duration;
-        for inside in unheard {
-            inside.context.span().end_with_timestamp(end);
-        }
+        ended.for_each(|inside| inside.end_unheard(end));
         let first_chunk = open.first_chunk(response);
         let mut attributes = response
             .map(|response| of_response(response, error.is_some()))

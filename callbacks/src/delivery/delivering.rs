@@ -242,7 +242,7 @@ fn fill_queues<S: EventSet>(
     let call = |entry: &Arc<_>| QueuedCall {
         entry: Arc::clone(entry),
         surroundings: surroundings.clone(),
-        info: place.info.clone(),
+        info: place.info.clone().into(),
         recorded_at: place.sequencer.recorded_at(),
         event: owned.clone(),
     };

@@ -10,7 +10,7 @@ use super::dispatcher::Route;
 use super::emission::Place;
 use super::queued::Surroundings;
 use super::receipts::Receipts;
-use crate::{EmitError, EventSet};
+use crate::{EmitError, EventSet, Live};
 
 /// An event to be put off: copied, but not queued yet.
 pub(crate) struct PutOff<S: EventSet> {
@@ -44,7 +44,7 @@ impl<S: EventSet> PutOff<S> {
             event,
             surroundings,
         } = self;
-        let (registry, info) = (place.registry.clone(), place.info.clone());
+        let (registry, info) = (place.registry.clone(), Live::from(place.info.clone()));
         let sequencer = place.sequencer.clone();
         let work = || {
             let prepared = Prepared {

@@ -19,7 +19,7 @@ use super::room::Room;
 use super::sequencer::To;
 use super::waiting::Verdict;
 use crate::ambient::{self, Ambient};
-use crate::{BoxFuture, EventSet, Run, RunInfo};
+use crate::{BoxFuture, EventSet, Live, Run};
 
 /// The surroundings of an emission, which a method that is called elsewhere finds as if it were
 /// called there.
@@ -53,7 +53,7 @@ pub(super) struct QueuedCall<S: EventSet> {
     pub(super) entry: Arc<Entry<S>>,
     /// Shared, for to copy or drop a span is code of users, which does not run under a lock.
     pub(super) surroundings: Arc<Surroundings>,
-    pub(super) info: RunInfo,
+    pub(super) info: Live,
     pub(super) recorded_at: Option<SystemTime>,
     pub(super) event: Arc<S::Owned>,
 }

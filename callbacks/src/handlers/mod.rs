@@ -8,8 +8,8 @@
 //!
 //! What keeps something of each open run, such as [`RunTrees`], lets go of it where the run, or one around it, is
 //! heard to end. One that is narrowed with [`only`](crate::Configured::only) or
-//! [`except`](crate::Configured::except), and does not hear how an outermost run ends, lets go of that some time after
-//! nobody else knows of it; then there is no tree, and no result.
+//! [`except`](crate::Configured::except), and does not hear how a run ends, lets go of it as others start; of an
+//! outermost run there is no tree then, and no result. [`OpenRuns`] does that for handlers of your own, too.
 
 mod console;
 mod drawing;
@@ -30,6 +30,7 @@ mod usage;
 mod wording;
 
 pub use json_lines::{JsonLines, replay};
+pub use open_runs::OpenRuns;
 pub use prices::{Costs, Price, Prices};
 #[cfg(feature = "progress")]
 pub use progress::Progress;

@@ -1,32 +1,93 @@
-//! What a handler keeps of open runs. When one ends, what is kept of those inside goes, too: they are over, and
-//! a handler that is narrowed may not hear of it. Of outermost ones it may not hear it either: what is kept of them
-//! goes when nobody else knows of them.
+//! What a handler keeps of open runs.
 
-use std::collections::{HashMap, HashSet};
-use std::iter::once;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::RunInfo;
 
-/// With fewer runs than this it is not asked which are forgotten.
-const KEPT: usize = 64;
+/// So many of the runs that are kept each start looks at: more than it adds.
+const LOOKED_AT: usize = 2;
 
+/// What a handler keeps of each run that is open, such as a span, a line on the screen, the time of the last
+/// token.
+///
+/// What is kept goes when the run [ends](Self::end), or a run around it: a handler that is narrowed by
+/// [`except`](crate::Configured::except) may not hear of its own end. It may hear of no end at all; so whatever
+/// [is over](RunInfo::is_over) goes as other runs start, a few at a time. What is kept of is never much more
+/// than twice what is open.
+///
+/// A handler of which not all runs are heard finds the nearest [around](Self::around) a run.
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use callbacks::handlers::OpenRuns;
+/// use callbacks::{Run, callback_handler};
+///
+/// /// Says how often each model was heard before it was done.
+/// #[derive(Default)]
+/// struct Pieces(Mutex<OpenRuns<u64>>);
+///
+/// #[callback_handler]
+/// impl Pieces {
+///     fn on_llm_start(&self, run: &Run<'_>) {
+///         self.0.lock().unwrap().start(run, 0);
+///     }
+///
+///     fn on_llm_new_token(&self, run: &Run<'_>) {
+///         if let Some(pieces) = self.0.lock().unwrap().get_mut(run) {
+///             *pieces += 1;
+///         }
+///     }
+///
+///     fn on_llm_end(&self, run: &Run<'_>) {
+///         if let Some(pieces) = self.0.lock().unwrap().end(run).first() {
+///             println!("{}: {pieces}", run.name());
+///         }
+///     }
+///
+///     fn on_llm_error(&self, run: &Run<'_>) {
+///         self.0.lock().unwrap().end(run);
+///     }
+/// }
+/// ```
 #[derive(Debug)]
-pub(super) struct OpenRuns<T> {
+pub struct OpenRuns<T> {
     runs: HashMap<RunInfo, OpenRun<T>>,
-    /// With so many it is asked which are forgotten.
-    enough: usize,
+    /// All of them, and some that have ended; those that were looked at last come last.
+    looked_at: VecDeque<RunInfo>,
 }
 
 #[derive(Debug)]
 struct OpenRun<T> {
     kept: T,
-    /// The nearest run around it that was heard of.
+    /// The nearest run around it that is kept.
     around: Option<RunInfo>,
     inside: HashSet<RunInfo>,
 }
 
 impl<T> OpenRuns<T> {
-    pub(super) fn start(&mut self, run: &RunInfo, kept: T) {
+    /// None yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Keeps this of a run that starts. What was kept of runs that are over by now is given back: where it is
+    /// behind a lock, its destructors can run when that is open again.
+    pub fn start(&mut self, run: &RunInfo, kept: T) -> Vec<T> {
+        // One may start again in a replay, if the recording had no end of it.
+        let mut gone = self.end(run);
+        for _ in 0..LOOKED_AT {
+            let Some(other) = self.looked_at.pop_front() else {
+                break;
+            };
+            // What is around the run is not over, but where another thread ends it right now.
+            if other.is_over() && run.ancestors().all(|around| *around != other) {
+                gone.extend(self.end(&other));
+            } else if self.runs.contains_key(&other) {
+                self.looked_at.push_back(other);
+            }
+        }
         let around = self.nearest_around(run).cloned();
         if let Some(around) = around.as_ref().and_then(|around| self.runs.get_mut(around)) {
             around.inside.insert(run.clone());
@@ -37,24 +98,35 @@ impl<T> OpenRuns<T> {
             inside: HashSet::new(),
         };
         self.runs.insert(run.clone(), open);
+        self.looked_at.push_back(run.clone());
+        gone
     }
 
-    pub(super) fn get(&self, run: &RunInfo) -> Option<&T> {
+    /// What is kept of the run.
+    #[must_use]
+    pub fn get(&self, run: &RunInfo) -> Option<&T> {
         self.runs.get(run).map(|open| &open.kept)
     }
 
-    /// What is kept of the nearest run around it that was heard of.
-    pub(super) fn around(&self, run: &RunInfo) -> Option<&T> {
+    /// What is kept of the run, to change it.
+    pub fn get_mut(&mut self, run: &RunInfo) -> Option<&mut T> {
+        self.runs.get_mut(run).map(|open| &mut open.kept)
+    }
+
+    /// What is kept of the nearest run around this one that anything is kept of.
+    #[must_use]
+    pub fn around(&self, run: &RunInfo) -> Option<&T> {
         self.nearest_around(run).and_then(|around| self.get(around))
     }
 
     fn nearest_around(&self, run: &RunInfo) -> Option<&RunInfo> {
-        let heard = |run| self.runs.get_key_value(run).map(|(run, _)| run);
-        run.ancestors().find_map(heard)
+        let kept = |run| self.runs.get_key_value(run).map(|(run, _)| run);
+        run.ancestors().find_map(kept)
     }
 
-    /// What was kept of the run, if it was heard of, and then of those inside.
-    pub(super) fn end(&mut self, run: &RunInfo) -> Vec<T> {
+    /// The run is over. What was kept of it comes first, and then what was kept of the runs inside; nothing if
+    /// nothing was kept of the run.
+    pub fn end(&mut self, run: &RunInfo) -> Vec<T> {
         let around = self.runs.get(run).and_then(|open| open.around.clone());
         if let Some(around) = around.and_then(|around| self.runs.get_mut(&around)) {
             around.inside.remove(run);
@@ -69,49 +141,16 @@ impl<T> OpenRuns<T> {
         ended
     }
 
-    /// What was kept of outermost runs of which nobody else knows any more, and of those inside. `held` is what
-    /// else the handler holds of runs.
-    pub(super) fn forgotten<'r>(&mut self, held: impl Iterator<Item = &'r RunInfo>) -> Vec<T> {
-        if self.runs.len() < self.enough {
-            return Vec::new();
-        }
-        #[expect(
-            clippy::mutable_key_type,
-            reason = "what can change in it is not what it is compared by"
-        )]
-        let mut times: HashMap<&RunInfo, usize> = HashMap::new();
-        let own = self.runs.iter().flat_map(|(run, open)| {
-            let beside = open.around.iter().chain(&open.inside);
-            once(run).chain(beside)
-        });
-        let held = held.map(|run| -> &RunInfo { run });
-        for run in own.chain(held) {
-            *times.entry(run).or_default() += 1;
-        }
-        // Each holds the run that it is in.
-        let mut holding: Vec<&RunInfo> = times.keys().copied().collect();
-        while let Some(parent) = holding.pop().map(RunInfo::parent) {
-            let Some(parent) = parent else { continue };
-            let known = times.entry(parent).or_default();
-            if *known == 0 {
-                holding.push(parent);
-            }
-            *known += 1;
-        }
-        let over = self.runs.iter().filter(|(run, open)| {
-            open.around.is_none() && times.get(run).is_some_and(|times| run.is_held(*times))
-        });
-        let over: Vec<RunInfo> = over.map(|(run, _)| run.clone()).collect();
-        let mut kept = Vec::new();
-        for run in over {
-            kept.extend(self.end(&run));
-        }
-        self.enough = KEPT.max(2 * self.runs.len());
-        kept
+    /// Of how many runs something is kept.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.runs.len()
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.runs.len()
+    /// Whether nothing is kept.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.runs.is_empty()
     }
 }
 
@@ -119,7 +158,7 @@ impl<T> Default for OpenRuns<T> {
     fn default() -> Self {
         Self {
             runs: HashMap::new(),
-            enough: KEPT,
+            looked_at: VecDeque::new(),
         }
     }
 }

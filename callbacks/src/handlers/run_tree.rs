@@ -130,7 +130,6 @@ impl Growing {
         let tree = above.map_or(self.begun, |above| above.tree);
         if above.is_none() {
             self.begun += 1;
-            self.forget();
         }
         let empty = || RunTree { runs: Vec::new() };
         let runs = &mut self.trees.entry(tree).or_insert_with(empty).runs;
@@ -149,14 +148,8 @@ impl Growing {
             ended_at: None,
         });
         let at = runs.len() - 1;
-        self.open.start(run.info(), Place { tree, at });
-    }
-
-    /// Lets go of trees whose end cannot be heard any more.
-    fn forget(&mut self) {
-        let trees = self.trees.values();
-        let held = trees.flat_map(|tree| &tree.runs).map(|run| &run.info);
-        for Place { tree, .. } in self.open.forgotten(held) {
+        let unheard = self.open.start(run.info(), Place { tree, at });
+        for Place { tree, .. } in unheard.into_iter().filter(|place| place.at == 0) {
             self.trees.remove(&tree);
         }
     }

@@ -1,7 +1,6 @@
 //! A handler that shows runs as `tracing` spans.
 
 use std::fmt;
-use std::iter::empty;
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
@@ -136,13 +135,8 @@ impl Spans {
         } else {
             Some(span.clone())
         };
-        let forgotten = {
-            let mut open = lock(&self.open);
-            let forgotten = open.forgotten(empty());
-            open.start(run.info(), Open { span, around });
-            forgotten
-        };
-        drop(forgotten);
+        let unheard = lock(&self.open).start(run.info(), Open { span, around });
+        drop(unheard);
     }
 
     /// The span around a run. The handler may not have heard of all runs around it.

@@ -64,8 +64,8 @@ pub(super) async fn closing(
         match step {
             Step::Closing(child) if child.is_deep() => apart(child.closing, &node).await,
             Step::Closing(child) => ended(child.closing).await,
-            Step::Abandoned(node, terminal) => {
-                let left = finish(&node, terminal).await;
+            Step::Abandoned(run, terminal) => {
+                let left = finish(&run.node, terminal).await;
                 // Nobody is there to raise it to; it is logged.
                 quietly(|| drop(left));
             }

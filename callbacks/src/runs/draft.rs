@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::kinds::Family;
 use super::tree::{Node, Tree};
 use crate::payload::RunKind;
-use crate::{Callbacks, RunId, RunInfo};
+use crate::{Callbacks, Live, RunId, RunInfo};
 
 /// What is said about a run where it is started.
 #[derive(Debug)]
@@ -22,7 +22,7 @@ pub(super) struct Draft {
 /// A run that is not open yet.
 pub(super) struct Plan {
     pub(super) tree: Arc<Tree>,
-    pub(super) info: RunInfo,
+    pub(super) info: Live,
 }
 
 impl Draft {
@@ -36,7 +36,10 @@ impl Draft {
             self.origin.registry().labels().clone(),
             parent.map(|parent| parent.info.clone()),
         );
-        Plan { tree, info }
+        Plan {
+            tree,
+            info: info.into(),
+        }
     }
 
     /// Opens the run; the error is that the run around it is closed.

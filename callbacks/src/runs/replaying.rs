@@ -15,7 +15,7 @@ use crate::delivery::{Place, Prepared, Registry, Sequencer, Site, deliver, quiet
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
 use crate::payload::{ErrorKind, RunError};
-use crate::{Callbacks, EmitError, EventSet, Record, RunInfo};
+use crate::{Callbacks, EmitError, EventSet, Live, Record, RunInfo};
 
 /// So many trees are kept without looking for those that nothing more comes of.
 const KEPT: usize = 64;
@@ -81,7 +81,7 @@ impl Replaying {
         let parent = info.ancestors().find_map(|run| self.open.get(run));
         let parent = parent.map(|(_, node)| &**node);
         let registry = self.registry_of(&info).clone();
-        let node = tree.open(parent, registry, family, info.clone(), |_| {});
+        let node = tree.open(parent, registry, family, info.clone().into(), |_| {});
         let node = node.map_err(|_| EmitError::RunClosed)?;
         self.open.insert(info, (self.started, node.clone()));
         self.started += 1;
@@ -100,6 +100,7 @@ impl Replaying {
         passes: bool,
     ) -> Result<(), EmitError> {
         let registry = self.registry_of(info);
+        let _live = Live::from(info.clone());
         let view = Events::view(&event);
         let Some(route) = registry.route::<Events>(Events::index(&view)) else {
             return Ok(());

@@ -15,7 +15,7 @@ use crate::delivery::sync::{AtomicBool, Mutex, lock};
 use crate::delivery::{Place, Registry, Sequencer, Site, Surroundings, quietly};
 use crate::events::owned::AnyEvent;
 use crate::payload::{ErrorKind, RunError};
-use crate::{BoxFuture, EmitError, RunInfo};
+use crate::{BoxFuture, EmitError, Live, RunInfo};
 
 /// A tree of runs: what they have in common.
 pub(crate) struct Tree {
@@ -30,8 +30,9 @@ struct Open {
     next: u64,
 }
 
-struct OpenRun {
-    node: Arc<Node>,
+pub(super) struct OpenRun {
+    pub(super) node: Arc<Node>,
+    _live: Live,
     parent: Option<u64>,
     children: BTreeSet<u64>,
     /// Present from the moment that the run began to close.
@@ -64,7 +65,7 @@ pub(super) enum Step {
     /// By itself, already.
     Closing(UnderWay),
     /// Because of it.
-    Abandoned(Arc<Node>, Option<Terminal>),
+    Abandoned(OpenRun, Option<Terminal>),
 }
 
 impl Tree {
@@ -88,7 +89,7 @@ impl Tree {
         parent: Option<&Node>,
         registry: Arc<Registry>,
         family: Family,
-        info: RunInfo,
+        live: Live,
         opened: impl FnOnce(&Arc<Node>),
     ) -> Result<Arc<Node>, Arc<Node>> {
         let mut open = lock(&self.open);
@@ -97,7 +98,7 @@ impl Tree {
         let parent = parent.map(|parent| parent.key);
         let closed = parent.is_some_and(|parent| !open.adopt(parent, key));
         let node = Arc::new(Node {
-            info,
+            info: RunInfo::clone(&live),
             tree: self.clone(),
             registry,
             family,
@@ -110,6 +111,7 @@ impl Tree {
         }
         let run = OpenRun {
             node: node.clone(),
+            _live: live,
             parent,
             children: BTreeSet::new(),
             closing: None,
@@ -246,12 +248,13 @@ impl Open {
         if let Some(closing) = &run.closing {
             return Some(Step::Closing(closing.clone()));
         }
-        let node = self.remove(key)?.node;
+        let run = self.remove(key)?;
+        let node = &run.node;
         node.closed.store(true, Ordering::SeqCst);
         let error = RunError::new("the run was still open when the run around it closed");
         let terminal = node.error(error.with_kind(ErrorKind::Abandoned));
-        let terminal = terminal.and_then(|event| Terminal::new(&node, event));
-        Some(Step::Abandoned(node, terminal))
+        let terminal = terminal.and_then(|event| Terminal::new(node, event));
+        Some(Step::Abandoned(run, terminal))
     }
 
     fn remove(&mut self, key: u64) -> Option<OpenRun> {

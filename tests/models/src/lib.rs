@@ -20,7 +20,7 @@ mod log;
 mod runs;
 mod surroundings;
 
-use surroundings::{EmitError, EventSet, RunInfo, events, payload};
+use surroundings::{EmitError, EventSet, Live, RunInfo, events, payload};
 
 use std::pin::Pin;
 

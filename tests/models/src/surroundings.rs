@@ -10,6 +10,17 @@ impl RunInfo {
     }
 }
 
+/// A run that is not over, which nobody here asks for.
+pub(crate) struct Live(pub(crate) RunInfo);
+
+impl std::ops::Deref for Live {
+    type Target = RunInfo;
+
+    fn deref(&self) -> &RunInfo {
+        &self.0
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum EmitError {
     RunClosed,

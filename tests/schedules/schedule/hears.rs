@@ -15,7 +15,7 @@ use futures_util::FutureExt;
 use super::heard::{Described, Heard};
 use super::history::{Call, Entry, Known, Left, What};
 use super::plan::{HandlerPlan, Mood, Verdict};
-use super::world::World;
+use super::world::{World, locked};
 
 thread_local! {
     /// How many calls this thread is in.
@@ -41,6 +41,7 @@ impl Hears {
         let number = self.world.next_call();
         let worker = thread::current();
         let is_asked = described.what == What::Question;
+        locked(&self.world.runs_heard).push(run.info().clone());
         self.world.history.add(Entry::Entered(Call {
             number,
             handler: self.number,
@@ -55,6 +56,7 @@ impl Hears {
                 root: run.root_id(),
                 tags: run.tags().to_vec(),
             },
+            is_over: run.is_over(),
             seq: run.seq(),
             thread: worker.id(),
             on_a_worker: worker.name() == Some("callbacks-lane"),

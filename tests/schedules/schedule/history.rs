@@ -90,6 +90,8 @@ pub(crate) struct Call {
     /// Of an error that ends a run.
     pub(crate) kind: Option<ErrorKind>,
     pub(crate) run: Known,
+    /// The run was over by its own account.
+    pub(crate) is_over: bool,
     pub(crate) seq: u64,
     pub(crate) thread: ThreadId,
     pub(crate) on_a_worker: bool,

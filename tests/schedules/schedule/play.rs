@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use callbacks::Callbacks;
+use callbacks::{Callbacks, RunId, RunInfo};
 use callbacks_tests::yields;
 use futures_util::future::{BoxFuture, FutureExt, join_all};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -19,6 +19,8 @@ use super::world::{Place, World, locked, patient};
 
 /// Before this has passed, all is done, or it never will be.
 const LONG: Duration = Duration::from_secs(60);
+/// The same of what takes no time.
+const SOON: Duration = Duration::from_secs(10);
 
 /// What runs apart.
 pub(super) enum Apart {
@@ -51,6 +53,8 @@ pub(crate) struct Played {
     pub(crate) history: Vec<Arc<Entry>>,
     /// What came of the events of each handler, as the drains said.
     pub(crate) counts: HashMap<usize, Counts>,
+    /// The runs that are not over, by their own account.
+    pub(crate) open: Vec<RunId>,
 }
 
 pub(crate) fn play(plan: Plan) -> Played {
@@ -79,9 +83,17 @@ pub(crate) fn play(plan: Plan) -> Played {
     locked(&world.registered).clear();
     locked(&world.values).clear();
     // What is written down after the drains is found, too.
+    let heard = locked(&world.runs_heard);
+    let open = || heard.iter().filter(|run| !run.is_over());
+    // Who drove what nobody waited for lets go of it a moment after the drains.
+    let begin = Instant::now();
+    while open().next().is_some() && begin.elapsed() < SOON {
+        thread::yield_now();
+    }
     Played {
         history: world.history.read(),
         counts,
+        open: open().map(RunInfo::id).collect(),
     }
 }
 

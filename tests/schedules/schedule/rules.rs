@@ -31,6 +31,7 @@ const RULES: &[fn(&Checks<'_>, &mut Broken)] = &[
     ends::runs_have_one_end,
     ends::runs_are_nested,
     ends::ends_have_a_cause,
+    ends::runs_are_over_when_nothing_is_to_come,
     results::errors_are_raised,
     results::what_is_refused_is_closed,
     asking::questions_are_asked_in_order,

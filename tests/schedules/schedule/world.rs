@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 use std::thread;
 
-use callbacks::{Callbacks, EmitError, RunId};
+use callbacks::{Callbacks, EmitError, RunId, RunInfo};
 
 use super::guard::{Guard, How};
 use super::history::{Began, Emission, Entry, History, Known, Returned, What};
@@ -28,6 +28,8 @@ pub(super) struct World {
     emissions: AtomicU64,
     runs: AtomicU64,
     emitted_inside: AtomicU64,
+    /// Each as often as it was heard of.
+    pub(super) runs_heard: Mutex<Vec<RunInfo>>,
     /// Where handlers emit: inside the first run.
     pub(super) home: Mutex<Option<(Place, Arc<Known>)>>,
     pub(super) registered: Mutex<Vec<Listener>>,
@@ -72,6 +74,7 @@ impl World {
             emissions: AtomicU64::new(0),
             runs: AtomicU64::new(1),
             emitted_inside: AtomicU64::new(0),
+            runs_heard: Mutex::default(),
             home: Mutex::default(),
             registered: Mutex::default(),
             values: Mutex::default(),

@@ -3,33 +3,37 @@
 use std::collections::{BTreeSet, HashMap};
 use std::iter::once;
 
+use super::super::open_runs::OpenRuns;
 use crate::{RunId, RunInfo};
-
-/// So many runs are kept without looking for those that are gone.
-const KEPT: usize = 64;
 
 /// The runs that were described, until they end.
 #[derive(Debug, Default)]
 pub(super) struct Described {
-    /// With what tells them from others of the same id.
-    runs: HashMap<RunInfo, u64>,
+    runs: OpenRuns<Known>,
     same_id: SameId,
-    /// How many there may be before those are looked for whose end was not heard.
-    enough: usize,
+}
+
+/// What tells a run from others of the same id.
+#[derive(Debug)]
+struct Known {
+    id: RunId,
+    nth: u64,
 }
 
 #[derive(Debug, Default)]
 struct SameId(HashMap<RunId, Numbers>);
 
 impl SameId {
-    fn take(&mut self, run: &RunInfo) -> u64 {
-        self.0.entry(run.id()).or_default().take()
+    fn take(&mut self, run: &RunInfo) -> Known {
+        let id = run.id();
+        let nth = self.0.entry(id).or_default().take();
+        Known { id, nth }
     }
 
-    fn give_back(&mut self, run: &RunInfo, nth: u64) {
-        let numbers = self.0.get_mut(&run.id());
+    fn give_back(&mut self, Known { id, nth }: Known) {
+        let numbers = self.0.get_mut(&id);
         if numbers.is_some_and(|numbers| numbers.give_back(nth)) {
-            self.0.remove(&run.id());
+            self.0.remove(&id);
         }
     }
 }
@@ -62,7 +66,7 @@ impl Numbers {
 impl Described {
     /// Which of the runs of its id this is, from 0, if it was described.
     pub(super) fn nth(&self, run: &RunInfo) -> Option<u64> {
-        self.runs.get(run).copied()
+        self.runs.get(run).map(|known| known.nth)
     }
 
     /// What has to be described before an event of the run: the runs around it, the outermost first,
@@ -77,22 +81,16 @@ impl Described {
     }
 
     pub(super) fn add(&mut self, run: &RunInfo) {
-        if self.runs.len() >= self.enough {
-            // Those around the others are held by them, until the next time.
-            let gone = self.runs.extract_if(|run, _| run.is_forgotten());
-            for (run, nth) in gone {
-                self.same_id.give_back(&run, nth);
-            }
-            self.enough = KEPT.max(2 * self.runs.len());
+        let known = self.same_id.take(run);
+        for gone in self.runs.start(run, known) {
+            self.same_id.give_back(gone);
         }
-        let nth = self.same_id.take(run);
-        self.runs.insert(run.clone(), nth);
     }
 
     /// It is over, or was not described after all.
     pub(super) fn forget(&mut self, run: &RunInfo) {
-        if let Some(nth) = self.runs.remove(run) {
-            self.same_id.give_back(run, nth);
+        for gone in self.runs.end(run) {
+            self.same_id.give_back(gone);
         }
     }
 }
@@ -103,17 +101,12 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::RunKind;
+    use crate::{Live, RunKind};
 
-    fn run(id: u128, parent: Option<&RunInfo>) -> RunInfo {
+    fn run(id: u128, parent: Option<&RunInfo>) -> Live {
         let (id, labels) = (Some(RunId::from(id)), Arc::default());
-        RunInfo::new(
-            id,
-            RunKind::Chain,
-            Cow::Borrowed(""),
-            labels,
-            parent.cloned(),
-        )
+        let name = Cow::Borrowed("");
+        RunInfo::new(id, RunKind::Chain, name, labels, parent.cloned()).into()
     }
 
     fn ids(runs: &[&RunInfo]) -> Vec<u128> {
@@ -161,10 +154,10 @@ mod tests {
         let mut described = Described::default();
         let open = run(1, None);
         described.add(&open);
-        for id in 2..100 * KEPT as u128 {
+        for id in 2..1_000 {
             described.add(&run(id, None));
         }
-        assert!(described.runs.len() <= KEPT);
+        assert!(described.runs.len() <= 4);
         assert_eq!(described.same_id.0.len(), described.runs.len());
         assert_eq!(described.nth(&open), Some(0));
     }

@@ -1,7 +1,6 @@
 //! The lines on the terminal: one for each run tree that is heard of.
 
 use std::collections::{BTreeMap, HashMap};
-use std::iter::empty;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -88,9 +87,10 @@ impl Lines {
             number,
             is_model,
         };
-        self.open.start(run, place);
+        for unheard in self.open.start(run, place) {
+            self.take(&unheard);
+        }
         if around.is_none() {
-            self.forget();
             let line = self.screen.add(ProgressBar::new_spinner());
             line.set_style(style());
             self.trees.insert(tree, Tree::new(line, name, tokens));
@@ -112,42 +112,31 @@ impl Lines {
     }
 
     pub(super) fn end(&mut self, run: &Run<'_>, error: Option<&RunError>) {
-        let ended = self.open.end(run.info());
-        let Some(&Place { tree, number, .. }) = ended.first() else {
-            return;
-        };
-        if tree == number {
-            if let Some(tree) = self.trees.remove(&tree) {
-                self.finish(&tree, run, error);
-            }
-        } else if let Some(tree) = self.trees.get_mut(&tree) {
-            for run in &ended {
-                tree.end(run);
-            }
+        let mut over = None;
+        for place in self.open.end(run.info()) {
+            over = over.or(self.take(&place));
+        }
+        if let Some(tree) = over.filter(|_| self.keep) {
+            // A line that stays is text like any other, above those that are drawn over: `indicatif` would draw
+            // it over, too, as long as one above it is open, and clear it for whoever writes. A terminal that is
+            // gone shows nothing.
+            let _ = self.screen.println(tree.result(run, error));
+        }
+    }
+
+    /// Takes a run that is over off its line, and the line off the terminal with the outermost one.
+    fn take(&mut self, place: &Place) -> Option<Tree> {
+        if place.tree != place.number {
+            let tree = self.trees.get_mut(&place.tree)?;
+            tree.end(place);
             tree.show();
+            return None;
         }
-    }
-
-    /// Lets go of lines whose end cannot be heard any more.
-    fn forget(&mut self) {
-        for Place { tree, .. } in self.open.forgotten(empty()) {
-            if let Some(tree) = self.trees.remove(&tree) {
-                tree.line.finish_and_clear();
-                self.screen.remove(&tree.line);
-            }
-        }
-    }
-
-    /// A line that stays is text like any other, above those that are drawn over: `indicatif` would draw it
-    /// over, too, as long as one above it is open, and clear it for whoever writes.
-    fn finish(&self, tree: &Tree, run: &Run<'_>, error: Option<&RunError>) {
+        let tree = self.trees.remove(&place.tree)?;
         tree.line.finish_and_clear();
         // Otherwise it is kept as long as one above it is open.
         self.screen.remove(&tree.line);
-        if self.keep {
-            // A terminal that is gone shows nothing.
-            let _ = self.screen.println(tree.result(run, error));
-        }
+        Some(tree)
     }
 }
 

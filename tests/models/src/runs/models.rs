@@ -20,7 +20,7 @@ use crate::events::owned::AnyEvent;
 use crate::events::{Events, View};
 use crate::log::Log;
 use crate::payload::RunError;
-use crate::{RunInfo, explore};
+use crate::{Live, RunInfo, explore};
 
 /// How a run is closed.
 #[derive(Clone, Copy)]
@@ -53,7 +53,7 @@ impl Guard {
         number: u64,
     ) -> Option<Self> {
         let parent = parent.map(|parent| &*parent.0);
-        let info = RunInfo(number);
+        let info = Live(RunInfo(number));
         let node = tree.open(parent, Registry::new(log), Family, info, |_| {});
         let node = node.ok()?;
         let started = async {

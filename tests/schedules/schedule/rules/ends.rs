@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use callbacks::{ErrorKind, RunId};
 
 use super::super::history::{Returned, What};
+use super::super::plan::Way;
 use super::{Broken, Called, Cause, Checks, Emitted};
 
 pub(super) fn runs_have_one_end(checks: &Checks<'_>, broken: &mut Broken) {
@@ -111,5 +112,20 @@ pub(super) fn ends_have_a_cause(checks: &Checks<'_>, broken: &mut Broken) {
                 );
             }
         }
+    }
+}
+
+/// What a run says of itself.
+pub(super) fn runs_are_over_when_nothing_is_to_come(checks: &Checks<'_>, broken: &mut Broken) {
+    for called in checks.calls.iter().filter(|called| called.call.is_over) {
+        let (call, way) = (called.call, checks.handler(called.call.handler).way);
+        // Whoever ends the run can do so while it is emitted in.
+        let may_race = call.what == What::Other && matches!(way, Way::Inline | Way::Async);
+        if !may_race {
+            broken.by("a run is not over while something is to come of it", call);
+        }
+    }
+    for run in &checks.played.open {
+        broken.by("a run is over when nothing is to come of it", run);
     }
 }
