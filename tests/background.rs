@@ -1,9 +1,7 @@
 //! Rule 4: an emission returns when its awaited handlers are done; a background handler's event is
 //! queued instead.
 
-use std::pin::pin;
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -105,41 +103,6 @@ async fn nobody_waits_for_an_async_method_in_the_background() {
     assert!(callbacks.flush(LONG).await.is_complete());
     assert_eq!(log.lines(), ["one", "two"]);
     drop(run);
-}
-
-/// Panics when it is woken, and says so before.
-struct Panics(Mutex<mpsc::Sender<()>>);
-
-impl Wake for Panics {
-    fn wake(self: Arc<Self>) {
-        self.0.lock().unwrap().send(()).unwrap();
-        panic!("a waker of somebody else's executor");
-    }
-}
-
-/// Who waits for room is woken by the handler's task. Whatever that does, the handler is called on: also where
-/// there is no runtime but the crate's own.
-#[test]
-fn a_waker_that_panics_stops_no_handler() {
-    let (log, go) = (Log::new(), Arc::new(Semaphore::new(0)));
-    let slow = Suspends {
-        log: log.clone(),
-        go: go.clone(),
-    };
-    let callbacks = Callbacks::new().with(handler(slow).background(Queue::bounded(1)));
-    let run = block_on(start(&callbacks));
-    block_on(run.new_token("one")).unwrap();
-    block_on(run.new_token("two")).unwrap();
-    let (said, woken) = mpsc::channel();
-    let waker = Waker::from(Arc::new(Panics(Mutex::new(said))));
-    let mut third = pin!(run.new_token("three"));
-    let polled = third.as_mut().poll(&mut Context::from_waker(&waker));
-    assert!(polled.is_pending());
-    go.add_permits(3);
-    woken.recv().unwrap();
-    block_on(third).unwrap();
-    assert!(block_on(callbacks.flush(LONG)).is_complete());
-    assert_eq!(log.lines(), ["one", "two", "three"]);
 }
 
 /// Sync and async methods of one handler share its queue, so they see the events in order.

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use futures_core::Stream;
 use tokio::sync::Semaphore;
 
-use crate::delivery::{Receipt, Room, lock};
+use crate::delivery::{Receipt, Room, lock, wake};
 use crate::events::Events;
 use crate::handler::{Deliver, Outcome};
 use crate::set::method;
@@ -181,7 +181,7 @@ impl<S: EventSet> Sink<S> {
                 return Box::new(written);
             }
             unread.records.push_back(written);
-            Box::new(unread.reader.take().map(Wakes))
+            Box::new(Wakes(unread.reader.take()))
         }
     }
 }
@@ -193,16 +193,16 @@ impl<S: EventSet> Drop for Sink<S> {
             unread.over = true;
             unread.reader.take()
         };
-        drop(reader.map(Wakes));
+        drop(Wakes(reader));
     }
 }
 
 /// Wakes when it is dropped.
-struct Wakes(Waker);
+struct Wakes(Option<Waker>);
 
 impl Drop for Wakes {
     fn drop(&mut self) {
-        self.0.wake_by_ref();
+        self.0.take().into_iter().for_each(wake);
     }
 }
 

@@ -15,7 +15,7 @@ use super::driven::{Driven, hand_on, poll_once_more};
 use super::line::Line;
 use super::runtime::Handle;
 use super::sync::{AtomicBool, Mutex, MutexGuard, lock};
-use super::wakers::Wakers;
+use super::wakers::{Wakers, wake};
 use crate::BoxFuture;
 
 /// An emission or the closing of a run.
@@ -143,7 +143,7 @@ impl Deferred {
 fn wake_all(mut queue: MutexGuard<'_, Queue>) {
     let waiting = queue.waiting.take();
     drop(queue);
-    waiting.for_each(Waker::wake);
+    waiting.for_each(wake);
 }
 
 async fn drive(deferred: Arc<Deferred>) {
@@ -242,7 +242,7 @@ impl Turn {
         match heir {
             Some(heir) => {
                 drop(queue);
-                heir.wake();
+                wake(heir);
             }
             None if driver.is_some() => wake_all(queue),
             None => drop(queue),

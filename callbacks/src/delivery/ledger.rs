@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::sync::{Mutex, lock};
-use super::wakers::Wakers;
+use super::wakers::{Wakers, wake};
 
 /// The counts of one registered handler.
 pub(crate) struct Ledger {
@@ -218,6 +218,6 @@ impl Receipt {
 impl Drop for Receipt {
     fn drop(&mut self) {
         let woken = lock(&self.ledger.state).settle(self.barrier, self.fate);
-        woken.into_iter().flatten().for_each(Waker::wake);
+        woken.into_iter().flatten().for_each(wake);
     }
 }

@@ -70,3 +70,4 @@ pub(crate) use registry::{Reach, Registry};
 pub(crate) use room::{Room, places};
 pub(crate) use sequencer::Sequencer;
 pub(crate) use sync::lock;
+pub(crate) use wakers::wake;

@@ -1,10 +1,11 @@
 //! Room in the bounded queues of background handlers.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::call::quietly;
+use super::call::forget;
 use super::dispatcher::Background;
 use crate::EventSet;
 use crate::handler::{OnFull, Queue};
@@ -20,9 +21,10 @@ pub(crate) enum Room {
 }
 
 impl Room {
-    /// Gives the place to who waits for it: to wake that runs code of users.
+    /// Gives the place to who waits for it, whatever the executor does that is woken. That is not inside a
+    /// callback: it may poll right there.
     pub(super) fn leave(self) {
-        quietly(|| drop(self));
+        forget(catch_unwind(AssertUnwindSafe(|| drop(self))));
     }
 }
 

@@ -5,7 +5,16 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::IntoValues;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Waker;
+
+use super::call::forget;
+
+/// Wakes. What an executor does wrong there stops nobody here: others are woken after it, and this may be
+/// a destructor while something panics.
+pub(crate) fn wake(waker: Waker) {
+    forget(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+}
 
 #[derive(Default)]
 pub(super) struct Wakers {

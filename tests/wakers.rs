@@ -1,0 +1,135 @@
+//! What executors do when they are woken holds up nobody else.
+
+use std::mem;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Context, Wake, Waker};
+
+use callbacks::{Callbacks, Decision, EmitError, Queue, ToolDecision, callback_handler, handler};
+use callbacks_tests::{LONG, Log, TOOL, start};
+use futures_executor::block_on;
+use tokio::sync::Semaphore;
+
+/// Waits for a permit in each call.
+struct Suspends {
+    log: Log,
+    go: Arc<Semaphore>,
+}
+
+#[callback_handler]
+impl Suspends {
+    async fn on_llm_new_token(&self, token: &str) {
+        self.go.acquire().await.unwrap().forget();
+        self.log.add(token);
+    }
+}
+
+/// With a queue for one event.
+fn suspends() -> (Callbacks, Arc<Semaphore>, Log) {
+    let (log, go) = (Log::new(), Arc::new(Semaphore::new(0)));
+    let suspends = Suspends {
+        log: log.clone(),
+        go: go.clone(),
+    };
+    let queued = handler(suspends).background(Queue::bounded(1));
+    (Callbacks::new().with(queued), go, log)
+}
+
+/// Panics when it is woken, and says so before.
+struct Panics(Mutex<mpsc::Sender<()>>);
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        self.0.lock().unwrap().send(()).unwrap();
+        panic!("a waker of somebody else's executor");
+    }
+}
+
+/// Who waits for room is woken by the handler's task. Whatever that does, the handler is called on: also where
+/// there is no runtime but the crate's own.
+#[test]
+fn a_waker_that_panics_stops_no_handler() {
+    let (callbacks, go, log) = suspends();
+    let run = block_on(start(&callbacks));
+    block_on(run.new_token("one")).unwrap();
+    block_on(run.new_token("two")).unwrap();
+    let (said, woken) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Panics(Mutex::new(said))));
+    let mut third = pin!(run.new_token("three"));
+    let polled = third.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    go.add_permits(3);
+    woken.recv().unwrap();
+    block_on(third).unwrap();
+    assert!(block_on(callbacks.flush(LONG)).is_complete());
+    assert_eq!(log.lines(), ["one", "two", "three"]);
+}
+
+#[tokio::test]
+async fn a_waker_that_panics_holds_up_no_other_that_waits() {
+    let (callbacks, go, _) = suspends();
+    let run = start(&callbacks).await;
+    run.new_token("one").await.unwrap();
+    let (said, woken) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Panics(Mutex::new(said))));
+    let mut first = pin!(callbacks.flush(LONG));
+    let polled = first.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    let second = async {
+        let report = callbacks.flush(LONG).await;
+        assert!(report.is_complete(), "{report:?}");
+        // It waits for that, and not for its time to be up.
+        woken.try_recv().unwrap();
+    };
+    tokio::join!(second, async { go.add_permits(1) });
+}
+
+/// An executor that polls where it is woken.
+struct PollsThere(Mutex<Option<Task>>);
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+impl Wake for PollsThere {
+    fn wake(self: Arc<Self>) {
+        let waker = Waker::from(self.clone());
+        let Some(mut task) = self.0.lock().unwrap().take() else {
+            return;
+        };
+        let polled = task.as_mut().poll(&mut Context::from_waker(&waker));
+        if polled.is_pending() {
+            *self.0.lock().unwrap() = Some(task);
+        }
+    }
+}
+
+struct Allows;
+
+#[callback_handler]
+impl Allows {
+    fn on_tool_request(&self) -> ToolDecision {
+        Decision::Continue
+    }
+}
+
+/// What is done where a handler's task gives its place away is not done by a handler.
+#[test]
+fn what_is_polled_by_a_waker_is_not_inside_a_callback() {
+    let (callbacks, go, _) = suspends();
+    let callbacks = callbacks.with(handler(Allows).inline());
+    let run = block_on(start(&callbacks));
+    for token in ["one", "two"] {
+        block_on(run.new_token(token)).unwrap();
+    }
+    let (said, heard) = mpsc::channel();
+    let task = async move {
+        run.new_token("three").await.unwrap();
+        let tool = callbacks.tool_start(&TOOL, "").await;
+        said.send(tool.map(mem::drop)).unwrap();
+        drop(run);
+    };
+    let task: Task = Box::pin(task);
+    Arc::new(PollsThere(Mutex::new(Some(task)))).wake();
+    go.add_permits(3);
+    let tool: Result<(), EmitError> = heard.recv_timeout(LONG).unwrap();
+    tool.unwrap();
+}
