@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Metadata;
+use super::json::null_as_default;
 use super::setters::{entries, setters};
 
 /// An agent's decision to use a tool.
@@ -20,11 +21,15 @@ use super::setters::{entries, setters};
 #[serde(default)]
 pub struct AgentAction {
     /// The tool's name.
+    #[serde(deserialize_with = "null_as_default")]
     pub tool: String,
     /// What the tool is given.
     pub tool_input: Value,
     /// The agent's words that led to the decision.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub log: String,
     /// Anything else.
     #[serde(flatten)]
@@ -67,7 +72,10 @@ pub struct AgentFinish {
     /// What the agent returns, most often an object.
     pub return_values: Value,
     /// The agent's words that led to the decision.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub log: String,
     /// Anything else.
     #[serde(flatten)]

@@ -28,6 +28,7 @@ pub struct Chunk {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<String>,
     /// Which of several parallel choices this is a piece of, 0 first.
+    #[serde(deserialize_with = "null_as_default")]
     pub choice: usize,
     /// Pieces of tool calls.
     #[serde(

@@ -22,6 +22,7 @@ use super::setters::{entries, setters};
 #[serde(default)]
 pub struct Document {
     /// The text.
+    #[serde(deserialize_with = "null_as_default")]
     pub page_content: String,
     /// Where the text is from, and what else the store knows about it.
     #[serde(

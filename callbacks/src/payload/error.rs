@@ -41,12 +41,17 @@ const MAX_SOURCES: usize = 64;
 #[serde(default)]
 pub struct RunError {
     /// How the run came to fail.
+    #[serde(deserialize_with = "null_as_default")]
     pub kind: ErrorKind,
     /// The Rust type of the error, as [`std::any::type_name`] gives it; empty if there was none, or
     /// if it is not known, as that of an error behind a `dyn` is not.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(
+        deserialize_with = "null_as_default",
+        skip_serializing_if = "String::is_empty"
+    )]
     pub type_name: String,
     /// What the error displays.
+    #[serde(deserialize_with = "null_as_default")]
     pub message: String,
     /// What the errors behind it display, the nearest first; 64 at most.
     #[serde(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// Python's serializers write `null` for an empty list, map or object.
+/// Other programs write `null` where nothing was given.
 pub(super) fn null_as_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,

@@ -117,7 +117,11 @@ impl From<GenerationJson> for Generation {
             text: json.text,
             message: json.message,
             finish_reason: json.finish_reason,
-            info: json.info.or(json.generation_info).unwrap_or_default(),
+            info: json
+                .info
+                .filter(|info| !info.is_empty())
+                .or(json.generation_info)
+                .unwrap_or_default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::json::seconds;
+use super::json::{null_as_default, seconds};
 use super::setters::setters;
 use super::{IntoRunError, RunError};
 
@@ -27,6 +27,7 @@ use super::{IntoRunError, RunError};
 #[serde(default)]
 pub struct RetryState {
     /// The attempt that failed: 1 is the first try, 2 the first retry.
+    #[serde(deserialize_with = "null_as_default")]
     pub attempt: u32,
     /// How many attempts there will be at most, the first included.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,7 +1,7 @@
 //! What the payloads' doctests do not show: JSON in and out, and the edges of the conversions.
 
 use std::error::Error;
-use std::fmt;
+use std::fmt::{self, Debug};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -88,29 +88,43 @@ fn what_is_not_given_is_not_written() {
     );
 }
 
+/// Each of these fields, one after another.
+fn null_is_default<T: Default + PartialEq + Debug + DeserializeOwned>(fields: &[&str]) {
+    for field in fields {
+        let read: T =
+            from_value(json!({*field: null})).unwrap_or_else(|error| panic!("{field}: {error}"));
+        assert_eq!(read, T::default(), "{field}");
+    }
+}
+
 #[test]
 fn null_is_nothing_given() {
-    let params: ModelParams =
-        from_value(json!({"model": null, "stop": null, "tools": null})).unwrap();
-    assert_eq!(params, ModelParams::new());
-    let message: Message =
-        from_value(json!({"role": "ai", "content": null, "tool_calls": null})).unwrap();
-    assert_eq!(message, Message::ai(""));
-    let result: LlmResult = from_value(
-        json!({"generations": [[{"text": "hi", "generation_info": null}]], "llm_output": null}),
-    )
-    .unwrap();
-    assert_eq!(result, LlmResult::from_text("hi"));
-    let result: LlmResult = from_value(json!({"generations": null})).unwrap();
-    assert_eq!(result, LlmResult::default());
-    let chunk: Chunk = from_value(json!({"text": null})).unwrap();
-    assert_eq!(chunk, Chunk::text(""));
-    let generation: Generation = from_value(json!({"text": null, "message": null})).unwrap();
-    assert_eq!(generation, Generation::new(""));
-    let call: ToolCall = from_value(json!({"name": null, "args": null})).unwrap();
-    assert_eq!(call, ToolCall::new("", Value::Null));
-    let error: RunError = from_value(json!({"message": "no", "sources": null})).unwrap();
-    assert_eq!(error, RunError::new("no"));
+    null_is_default::<AgentAction>(&["tool", "tool_input", "log"]);
+    null_is_default::<AgentFinish>(&["return_values", "log"]);
+    null_is_default::<Chunk>(&["text", "reasoning", "choice", "tool_calls", "usage"]);
+    null_is_default::<Document>(&["page_content", "metadata", "id", "score"]);
+    null_is_default::<Generation>(&[
+        "text",
+        "message",
+        "finish_reason",
+        "info",
+        "generation_info",
+    ]);
+    null_is_default::<LlmOutput>(&[
+        "token_usage",
+        "model_name",
+        "response_id",
+        "time_to_first_token",
+    ]);
+    null_is_default::<LlmResult>(&["generations", "llm_output"]);
+    null_is_default::<Message>(&["role", "content", "name", "tool_calls", "tool_call_id"]);
+    null_is_default::<ModelParams>(&["model", "provider", "stop", "tools", "temperature"]);
+    null_is_default::<RetryState>(&["attempt", "max_attempts", "wait", "error"]);
+    null_is_default::<RunError>(&["kind", "type_name", "message", "sources"]);
+    null_is_default::<Serialized>(&["name", "kwargs"]);
+    null_is_default::<TokenUsage>(&["input_tokens", "prompt_tokens", "prompt_tokens_details"]);
+    null_is_default::<ToolCall>(&["id", "name", "args"]);
+    null_is_default::<ToolCallChunk>(&["index", "id", "name", "args"]);
 }
 
 /// Our own name goes first.
@@ -129,6 +143,9 @@ fn what_is_there_under_both_names() {
     }))
     .unwrap();
     assert_eq!(generation, Generation::new("hi").with_info("seed", 7));
+    let generation: Generation =
+        from_value(json!({"info": {}, "generation_info": {"seed": 1}})).unwrap();
+    assert_eq!(generation, Generation::new("").with_info("seed", 1));
 }
 
 #[test]
