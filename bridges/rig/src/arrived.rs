@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use callbacks::{Chunk, Generation, LlmResult, Message, ToolCall, ToolCallChunk};
-use serde_json::json;
+use callbacks::{Chunk, LlmResult, ToolCallChunk};
 
 /// A piece of an answer.
 #[derive(Clone, Copy)]
@@ -72,21 +71,16 @@ impl Arrived {
 
     /// As far as it came.
     pub(crate) fn result(&self) -> LlmResult {
-        let mut message = Message::ai(&*self.text);
+        let mut whole = Chunk::text(&*self.text);
         if !self.reasoning.is_empty() {
-            message = message.with_extra("reasoning", &*self.reasoning);
+            whole = whole.with_reasoning(&*self.reasoning);
         }
-        let calls = self.calls.values().map(|Call { name, args, .. }| {
-            let whole = match &**args {
-                // None have come, or the tool takes none.
-                "" => json!({}),
-                // What broke off is no JSON.
-                args => serde_json::from_str(args).unwrap_or_else(|_| args.into()),
-            };
-            ToolCall::new(&**name, whole)
+        // In the order of their parts, whichever began first.
+        let calls = self.calls.values().enumerate().map(|(at, call)| {
+            let chunk = ToolCallChunk::new().with_index(at);
+            chunk.with_name(&*call.name).with_args(&*call.args)
         });
-        let generation = Generation::from_message(message.with_tool_calls(calls));
-        LlmResult::new(vec![vec![generation]])
+        LlmResult::from_iter([whole.with_tool_calls(calls)])
     }
 }
 
