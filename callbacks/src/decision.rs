@@ -28,6 +28,7 @@ use crate::payload::{LlmResult, Message};
 ///     }
 ///
 ///     #[derive(Debug, PartialEq)]
+///     #[must_use = "it was asked for to be honoured"]
 ///     pub enum Verdict {
 ///         Yes,
 ///         No(String),

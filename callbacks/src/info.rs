@@ -234,7 +234,8 @@ impl RunInfo {
         self.0.kind
     }
 
-    /// The name that the emitter gave the run, otherwise that of what runs, otherwise its kind.
+    /// The name that the emitter gave the run, otherwise that of what runs, otherwise its kind. Empty for what is
+    /// emitted outside of any run, whose kind is [`RunKind::Custom`] of `none`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.0.name

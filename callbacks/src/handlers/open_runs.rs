@@ -138,6 +138,9 @@ impl<T> OpenRuns<T> {
                 ended.push(open.kept);
             }
         }
+        if self.runs.is_empty() {
+            self.looked_at.clear();
+        }
         ended
     }
 

@@ -333,8 +333,10 @@ impl<F: Flavour, D> RunGuard<Llm, F, D> {
     /// `Drop` of whoever gathers that. A [`stream`](RunGuard::stream) does so by itself.
     ///
     /// ```
-    /// use callbacks::testing::{Recorder, assert_events};
-    /// use callbacks::{Callbacks, LlmResult, LlmRun};
+    /// use std::time::Duration;
+    ///
+    /// use callbacks::events::LlmError;
+    /// use callbacks::{Callbacks, LlmResult, LlmRun, on};
     ///
     /// struct Answer {
     ///     run: Option<LlmRun>,
@@ -350,12 +352,12 @@ impl<F: Flavour, D> RunGuard<Llm, F, D> {
     /// }
     ///
     /// # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
-    /// let recorder = Recorder::new();
-    /// let callbacks = Callbacks::new().with(recorder.clone());
+    /// let heard = on(|event: &LlmError<'_>| assert_eq!(event.response.unwrap().text(), "Be"));
+    /// let callbacks = Callbacks::new().with(heard);
     /// let run = callbacks.llm_start(None, || vec!["Why?".to_owned()]).await?;
     /// drop(Answer { run: Some(run), text: "Be".to_owned() });
-    /// recorder.until(|events| events.len() == 2).await;
-    /// assert_events!(recorder, [LlmStart, LlmError { response: Some(part), .. } if part.text() == "Be"]);
+    /// let report = callbacks.flush(Duration::from_secs(10)).await;
+    /// assert_eq!(report.handlers[0].failed, 0);
     /// # Ok::<(), callbacks::EmitError>(())
     /// # })?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -18,8 +18,11 @@ use crate::delivery::block_on;
 use crate::payload::{RunKind, Serialized};
 use crate::{BoxFuture, Callbacks, EmitError, RunId};
 
-/// A run about to start. Setters first, then `.await`: that gives the guard of the run. Where rustc says
-/// ``no method named `new_token` found for struct `Start` ``, the `.await?` is missing.
+/// A run about to start. Setters first, then `.await`: that gives the guard of the run.
+///
+/// Where rustc says ``no method named `new_token` found for struct `Start` ``, the `.await?` is missing. Where it
+/// says that `Start` is not a future, a payload is of a wrong type, which another error says, or it is one of
+/// [`blocking`](Callbacks::blocking), of which `.start()?` makes a run.
 ///
 /// It fails with [`EmitError::RunClosed`] if a handler listens and the run around this one is over,
 /// with [`EmitError::Stopped`] if a handler of a decision event stopped the run, and with

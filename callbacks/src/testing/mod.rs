@@ -47,6 +47,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
+//! What handlers fail with is logged through `tracing`. A subscriber that is set for the thread of a test hears that of
+//! [inline](crate::Configured::inline) and async handlers alone: plain methods run on other threads.
+//!
 //! All of it works with event sets of one's own, too (`Recorder::of::<shop::Events>()`).
 
 mod balance;

@@ -33,7 +33,7 @@ pub struct Replayed {
 /// Nobody waits as long as it took: the events come one right after another. [`Run::time`](crate::Run::time) is
 /// the time of the line, so a handler that measures by that, as all of [this crate's](crate::handlers) do that
 /// measure, shows the times that were recorded. One that asks the clock itself measures the replay; so does
-/// whoever takes the spans of [`Spans`](crate::handlers::Spans), for `tracing` cannot be told a time.
+/// whoever takes the spans of `Spans`, for `tracing` cannot be told a time.
 ///
 /// Each run that starts ends, as runs always do. One that is still open where the recording ends, or
 /// where an error ends the replay, closes with an error of kind [`Dropped`](crate::ErrorKind::Dropped), at the
