@@ -199,7 +199,7 @@ pub mod events {
     ///
     /// `run` is the run that is about to start. Where `input` is rewritten, `inputs` are read from it
     /// if it is JSON, and are gone if not.
-    #[event(reply = crate::Decision<String, Value>)]
+    #[event(reply = crate::ToolDecision)]
     #[non_exhaustive]
     pub struct ToolRequest<'a> {
         /// Which tool.
@@ -219,7 +219,7 @@ pub mod events {
     ///
     /// `run` is the run that is about to start. The prompt of a text model is one message of a human;
     /// what it is rewritten to is text again. In a batch, each conversation is asked about.
-    #[event(reply = crate::Decision<Vec<Message>, LlmResult>)]
+    #[event(reply = crate::LlmDecision)]
     #[non_exhaustive]
     pub struct LlmRequest<'a> {
         /// Which model.

@@ -9,6 +9,7 @@ use syn::{Attribute, Ident, LitStr, Path, Token, braced, bracketed, parse_quote}
 use super::check::is_mutable;
 use super::signatures::{Block, Method};
 use crate::attributes::predicates;
+use crate::types::text;
 
 pub(crate) struct Input {
     /// The event set, by the path that the user wrote.
@@ -109,6 +110,11 @@ impl Input {
             events,
             private: quote!(#events::__private),
         }
+    }
+
+    /// The path of the set, as it is shown.
+    pub(crate) fn shown(&self) -> String {
+        text(&self.events).trim_start_matches("::").to_owned()
     }
 
     /// The event that `method` handles, if any.
