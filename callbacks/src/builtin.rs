@@ -37,7 +37,8 @@ pub mod events {
 
     /// A chat model is about to run, on these conversations: in a batch, one for each run.
     ///
-    /// A handler that is not interested in it is called for [`LlmStart`], with the messages as text.
+    /// A handler that is not interested in it is called for [`LlmStart`], with the messages as text. What ends
+    /// such a run is [`LlmEnd`] or [`LlmError`], as for a text model.
     #[non_exhaustive]
     pub struct ChatModelStart<'a> {
         /// Who runs.

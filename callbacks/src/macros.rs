@@ -137,7 +137,7 @@
 /// | message | cure |
 /// |---|---|
 /// | `..` has no event handled by `on_..` | write the name of a handler method; the message has the nearest, or all of them |
-/// | `..` is not called for any event; did you mean `on_..`? | the same; or, if it is a helper, give it a name that is less like one |
+/// | `..` is not called for any event; did you mean `on_..`? | the same; or, if it is a helper, give it a name that is less like one, or put it into a block of its own |
 /// | event `..` has no field `..` | write the name of a field, or `run`, or `event` |
 /// | leave an unused parameter out | a parameter that is not wanted need not be there |
 /// | a handler parameter is the name of a field .. | a parameter has no pattern: take it apart in the body |

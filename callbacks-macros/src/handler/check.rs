@@ -55,7 +55,7 @@ pub(crate) fn check<'a>(
     let sig = &method.sig;
     let name = sig.ident.unraw().to_string();
     let Some(row) = input.row(method) else {
-        if let Some(message) = no_event(&name, input) {
+        if let Some(message) = no_event(method, input) {
             errors.error(&sig.ident, message);
         }
         return None;

@@ -1,12 +1,13 @@
 //! What was meant by a name that is none of the event set's: "did you mean", and what there is.
 
-use syn::Ident;
 use syn::ext::IdentExt;
+use syn::{FnArg, Ident, Pat, ReturnType, Type};
 
+use super::signatures::Method;
 use super::table::{Input, Row};
 use crate::diagnostics::Diagnostics;
-use crate::names::{closest, list};
-use crate::types::text;
+use crate::names::{closest, list, synonym};
+use crate::types::{arguments, imported};
 
 /// Reports a block in which nothing is called.
 pub(super) fn no_methods(input: &Input, errors: &Diagnostics) {
@@ -35,17 +36,21 @@ pub(super) fn no_methods(input: &Input, errors: &Diagnostics) {
 }
 
 /// What is wrong with a method that no event is handled by, unless it is a helper.
-pub(super) fn no_event(name: &str, input: &Input) -> Option<String> {
+pub(super) fn no_event(method: &Method, input: &Input) -> Option<String> {
+    let name = method.sig.ident.unraw().to_string();
     let methods = methods(input);
-    let near = closest(&name.to_lowercase(), methods.iter().map(String::as_str));
+    let mut known = methods.iter().map(String::as_str);
     if !name.starts_with("on_") {
-        let meant = near.filter(|near| is_slip(name, near))?;
+        let slip = known.find(|known| is_slip(&name, known));
+        let meant = slip.map(str::to_owned);
+        let meant = meant.or_else(|| unmarked(method, &name, input))?;
         return Some(format!(
             "`{name}` is not called for any event; did you mean `{meant}`?"
         ));
     }
-    let events = text(&input.events);
-    let events = events.trim_start_matches("::");
+    let events = input.shown();
+    let lower = name.to_lowercase();
+    let near = synonym(&lower, known.clone()).or_else(|| closest(&lower, known));
     let cure = match near {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!(
@@ -92,6 +97,45 @@ fn is_slip(name: &str, near: &str) -> bool {
     ["on", "o", "n", "onn", "oon"]
         .map(|on| format!("{on}{event}"))
         .contains(&name)
+}
+
+/// What a method is meant as that is named after an event, but without `on_`: `llm_end`, `handle_llm_end`.
+/// Such may be the name of a helper as well; but not where the event has no method, and this one takes and
+/// returns what its method would.
+fn unmarked(method: &Method, name: &str, input: &Input) -> Option<String> {
+    let handled = name.strip_prefix("handle_");
+    // A single word, such as `text` or `retry`, says nothing of an event.
+    let event = handled.or_else(|| name.contains('_').then_some(name))?;
+    let meant = format!("on_{event}");
+    let row = input.rows.iter().find(|row| row.method == meant)?;
+    let mut others = input.block.methods.iter();
+    let is_handled = others.any(|other| other.sig.ident.unraw() == meant);
+    (!is_handled && fits(method, row)).then_some(meant)
+}
+
+/// Whether a method takes and returns what one for this event does.
+fn fits(method: &Method, row: &Row) -> bool {
+    let takes = method.sig.inputs.iter().all(|input| match input {
+        FnArg::Receiver(_) => true,
+        FnArg::Typed(param) => matches!(&*param.pat, Pat::Ident(pat) if {
+            let name = pat.ident.unraw().to_string();
+            let name = name.trim_start_matches('_');
+            name == "run" || name == "event" || row.fields.iter().any(|field| field.unraw() == name)
+        }),
+    });
+    // `Result<(), E>`, or the reply, or a `Result` of that.
+    let is_answer = |ty: &Type| match &row.reply {
+        Some(reply) => imported(ty) == reply.value(),
+        None => matches!(ty, Type::Tuple(tuple) if tuple.elems.is_empty()),
+    };
+    let returns = match &method.sig.output {
+        ReturnType::Default => true,
+        ReturnType::Type(_, ty) => {
+            let result = arguments(ty, "Result").and_then(|of| of.first().copied());
+            is_answer(result.unwrap_or(ty))
+        }
+    };
+    method.sig.receiver().is_some() && takes && returns
 }
 
 fn methods(input: &Input) -> Vec<String> {
