@@ -157,7 +157,9 @@
 /// | no handler methods | name a method after an event |
 /// | `#[callback_handler]` goes on an impl block | write it on `impl MyHandler { .. }` |
 /// | `#[callback_handler]` writes the trait impls itself | write it on the inherent block, and leave the trait to it |
-/// | `events` is the module of the set, or no text | write the path of the module: `events = shop` |
+/// | `events` is the module of the set, a path, or no text | write the path of the module: `events = shop` |
+/// | `events` is one set | write a block for each |
+/// | cannot find `__private` in `..` (the compiler's), and then: `..` is not a callback handler | `events` names a module that is no set: one under `#[callback_events]` is |
 /// | unknown argument, or one that is there twice | see [arguments](#arguments) |
 /// | future cannot be sent between threads safely | what is kept across an `.await` must be `Send`; the compiler points at it |
 /// | `..` cannot be sent, or shared, between threads safely | a handler is `Send` and `Sync`: put what is not behind a `Mutex`, or take `&mut self`, for which `Send` is enough |

@@ -51,12 +51,18 @@ pub(super) fn no_event(method: &Method, input: &Input) -> Option<String> {
     let events = input.shown();
     let lower = name.to_lowercase();
     let near = synonym(&lower, known.clone()).or_else(|| closest(&lower, known));
-    let cure = match near {
-        Some(near) => format!("did you mean `{near}`?"),
-        None => format!(
-            "its handler methods are {}; for the events of another set write `#[callback_handler(events = path::to::set)]`; for a helper, choose a name without `on_`",
+    let cure = if let Some(near) = near {
+        format!("did you mean `{near}`?")
+    } else {
+        let other = if events == "callbacks::events" {
+            "write `#[callback_handler(events = path::to::set)]`, on a block of their own"
+        } else {
+            "write a block of their own, for the built-in ones without `events`"
+        };
+        format!(
+            "its handler methods are {}; for the events of another set {other}; for a helper, choose a name without `on_`",
             list(&methods)
-        ),
+        )
     };
     Some(format!(
         "`{events}` has no event handled by `{name}`; {cure}"

@@ -17,6 +17,8 @@ pub(crate) struct Input {
     pub(crate) rows: Vec<Row>,
     /// Methods for events that are wrong themselves, which is reported where they are.
     pub(crate) broken: Vec<Ident>,
+    /// Whether the set is only a guess (`_`), so that what does not fit it is no mistake.
+    pub(crate) guessed: bool,
     pub(crate) block: Block,
 }
 
@@ -70,6 +72,7 @@ impl Parse for Input {
             events: events.call(Path::parse_mod_style)?,
             rows,
             broken: idents(&broken)?,
+            guessed: input.parse::<Option<Token![_]>>()?.is_some(),
             block: input.parse()?,
         })
     }
