@@ -112,6 +112,16 @@ pub(crate) fn synonym<'a>(
     found.next().copied()
 }
 
+/// `` an `Arc` ``, `` a `Mutex` ``
+pub(crate) fn indefinite(name: &str) -> String {
+    let article = if name.starts_with(['A', 'E', 'I', 'O']) {
+        "an"
+    } else {
+        "a"
+    };
+    format!("{article} `{name}`")
+}
+
 /// `` `a`, `b`, `c` ``
 pub(crate) fn list<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> String {
     let quoted: Vec<String> = names
