@@ -224,7 +224,7 @@ pub use callbacks_macros::callback_handler;
 /// | `ByHand(T)` | registers a type that implements both traits without the attribute |
 /// | `Events` | the set as a type, for `.with::<shop::Events, _>(..)` |
 /// | `AnyEvent<'a>`, `owned::AnyEvent` | any event of the set, borrowed and owned |
-/// | `owned::Sold`, .. | each event as a value that owns its fields; as visible as the event and each of its fields. Attributes are not taken over: where its fields are seen, it can be written out, even if the event is `#[non_exhaustive]` |
+/// | `owned::Sold`, .. | each event as a value that owns its fields; with braces or without, as the event; as visible as the event and each of its fields. Attributes are not taken over: where its fields are seen, it can be written out, even if the event is `#[non_exhaustive]` |
 /// | `AnyReply` | any answer to a decision event, if there is one in the set |
 ///
 /// # Arguments
