@@ -95,14 +95,17 @@ pub(super) fn unknown_field(name: &str, row: &Row) -> String {
 /// Whether a helper method is so near to a handler method that it must be meant as one: `onllm_end`,
 /// `onn_llm_end`. With a word of its own before it, such as in `is_closed` or `to_text`, it is not.
 fn is_slip(name: &str, near: &str) -> bool {
-    let bare = |name: &str| name.replace('_', "").to_lowercase();
-    let Some(event) = near.strip_prefix("on_").map(bare) else {
+    let Some(event) = near.strip_prefix("on_") else {
         return false;
     };
-    let name = bare(name);
+    let name = letters(name).flat_map(char::to_lowercase);
     ["on", "o", "n", "onn", "oon"]
-        .map(|on| format!("{on}{event}"))
-        .contains(&name)
+        .iter()
+        .any(|on| on.chars().chain(letters(event)).eq(name.clone()))
+}
+
+fn letters(name: &str) -> impl Iterator<Item = char> + Clone {
+    name.chars().filter(|&c| c != '_')
 }
 
 /// What a method is meant as that is named after an event, but without `on_`: `llm_end`, `handle_llm_end`.
