@@ -163,6 +163,7 @@
 /// | unknown argument, or one that is there twice | see [arguments](#arguments) |
 /// | future cannot be sent between threads safely | what is kept across an `.await` must be `Send`; the compiler points at it |
 /// | `..` cannot be sent, or shared, between threads safely | a handler is `Send` and `Sync`: put what is not behind a `Mutex`, or take `&mut self`, for which `Send` is enough |
+/// | the same of a type parameter, with a help that adds a bound behind the attribute | write `impl<T: Send + Sync> Log<T>` |
 /// | conflicting implementations of trait | a type has one block for each set: put all methods into it |
 /// | borrowed data escapes outside of method | an error outlives the event: return one that owns what it holds |
 /// | duplicate definitions with name `on_..` | two sets have an event of one name: a type for each |
