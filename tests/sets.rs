@@ -121,7 +121,8 @@ fn an_event_is_found_in_any_event() {
     let mut any = trade::owned::AnyEvent::Refund(twin);
     Refund::twin(&mut any).unwrap().cents = 8;
     assert_eq!(Refund::into_twin(any).unwrap().cents, 8);
-    let mut any = trade::owned::AnyEvent::Tick(trade::owned::Tick {});
+    // Without braces, as the event.
+    let mut any = trade::owned::AnyEvent::Tick(trade::owned::Tick);
     assert!(Refund::twin(&mut any).is_none());
     assert!(Refund::into_twin(any).is_none());
     let reply = Refund::any_reply(shop::Verdict::Less(1)).unwrap();

@@ -1,11 +1,12 @@
 //! The arguments of the attributes.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Group, TokenStream};
 use syn::parse::{Parse, ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Ident, LitStr, Path, Token, Type};
 
 use crate::names::closest;
+use crate::types::text;
 
 /// `#[callback_handler(events = path::to::set)]`
 pub(crate) struct HandlerArgs {
@@ -26,68 +27,146 @@ impl HandlerArgs {
     pub(crate) fn parse(args: TokenStream) -> syn::Result<Self> {
         let mut events = None;
         let usage = "events = path::to::set";
+        if let Some(mistake) = unnamed(args.clone()) {
+            return Err(mistake);
+        }
         parse(args, &["events"], usage, |name, input| {
+            if let Some(mistake) = listed(&input.fork()) {
+                return Err(mistake);
+            }
             let path = path(name, input, usage)?;
-            if module_of(&path).is_some() {
-                let message = "`events` is the module of the set, without `::Events`";
+            if let Some((_, item)) = module_of(&path) {
+                let message = format!("`events` is the module of the set, without `::{item}`");
                 return Err(syn::Error::new_spanned(path, message));
             }
             events = Some(path);
             Ok(())
         })?;
         Ok(Self {
-            events: events.unwrap_or_else(Self::built_in),
-        })
-    }
-
-    fn built_in() -> Path {
-        syn::parse_quote!(::callbacks::events)
-    }
-
-    /// What arguments with a mistake in them mean, if that is clear: a name alone says nothing of the set.
-    pub(crate) fn guess(args: TokenStream) -> Option<Self> {
-        let parser = |input: ParseStream<'_>| {
-            let mut events = None;
-            for argument in Punctuated::<Guess, Token![,]>::parse_terminated(input)? {
-                events = argument.events.or(events);
-            }
-            Ok(events)
-        };
-        let events = parser.parse2(args).ok()?;
-        Some(Self {
-            events: events.unwrap_or_else(Self::built_in),
+            events: events.unwrap_or_else(built_in),
         })
     }
 }
 
-/// `blocking`, or `event = path::to::set::Events`
-struct Guess {
-    events: Option<Path>,
+fn built_in() -> Path {
+    syn::parse_quote!(::callbacks::events)
 }
 
-impl Parse for Guess {
+/// What arguments with a mistake in them mean.
+pub(crate) struct Guess {
+    pub(crate) events: Path,
+    /// Whether it is clear: what does not fit the set is a mistake as well.
+    pub(crate) sure: bool,
+}
+
+impl Guess {
+    pub(crate) fn new(args: TokenStream) -> Self {
+        let arguments = arguments(args);
+        let alone = arguments.len() == 1;
+        let named = arguments.into_iter().filter(Argument::is_set);
+        let mut sets = named.flat_map(|argument| argument.sets);
+        let (first, others) = (sets.next(), sets.next().is_some());
+        let sure = alone && first.is_some() && !others;
+        let first = first.unwrap_or_else(built_in);
+        let events = module_of(&first).map_or(first, |(module, _)| module);
+        Self { events, sure }
+    }
+}
+
+/// `events = shop`, `event(shop, till)`, `blocking`, `shop::events`
+struct Argument {
+    /// None, for a path that nobody said what it is.
+    name: Option<Ident>,
+    sets: Vec<Path>,
+}
+
+impl Argument {
+    /// Whether it must be meant as a set: a name alone can be that of anything.
+    fn is_set(&self) -> bool {
+        let path = self.name.is_none() && self.sets.iter().any(|set| set.segments.len() > 1);
+        path || self.is_events()
+    }
+
+    fn is_events(&self) -> bool {
+        let name = self.name.as_ref();
+        name.is_some_and(|name| closest(&name.to_string(), ["events"]).is_some())
+    }
+}
+
+impl Parse for Argument {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let name: Ident = input.parse()?;
+        let path = input.call(Path::parse_mod_style)?;
+        let name = path.get_ident().cloned();
         if input.is_empty() || input.peek(Token![,]) {
-            return Ok(Self { events: None });
+            let alone = Self {
+                name,
+                sets: Vec::new(),
+            };
+            let unnamed = Self {
+                name: None,
+                sets: vec![path],
+            };
+            return Ok(if alone.is_events() { alone } else { unnamed });
         }
-        input.parse::<Token![=]>()?;
-        let events = input.call(Path::parse_mod_style)?;
-        if closest(&name.to_string(), ["events"]).is_none() {
-            return Err(syn::Error::new(name.span(), "another argument"));
-        }
-        Ok(Self {
-            events: module_of(&events).or(Some(events)),
-        })
+        input.parse::<Option<Token![=]>>()?;
+        let sets = if input.peek(LitStr) {
+            let text: LitStr = input.parse()?;
+            vec![text.parse_with(Path::parse_mod_style)?]
+        } else if let Ok(group) = input.fork().parse::<Group>() {
+            input.parse::<Group>()?;
+            paths.parse2(group.stream())?
+        } else {
+            vec![input.call(Path::parse_mod_style)?]
+        };
+        Ok(Self { name, sets })
     }
 }
 
-/// The `shop` of `shop::Events`, which is the type of the set and not its module.
-fn module_of(path: &Path) -> Option<Path> {
+/// `shop, till`
+fn paths(input: ParseStream<'_>) -> syn::Result<Vec<Path>> {
+    let paths = input.parse_terminated(Path::parse_mod_style, Token![,])?;
+    Ok(paths.into_iter().collect())
+}
+
+fn arguments(args: TokenStream) -> Vec<Argument> {
+    let parser = Punctuated::<Argument, Token![,]>::parse_terminated;
+    parser.parse2(args).into_iter().flatten().collect()
+}
+
+const ONE_SET: &str = "`events` is one set: write a block for each";
+
+/// What is wrong with a set that is given without `events =`.
+fn unnamed(args: TokenStream) -> Option<syn::Error> {
+    let arguments = arguments(args);
+    let unnamed = arguments.iter().find(|argument| argument.name.is_none())?;
+    let path = unnamed.sets.first()?;
+    let shown = text(path);
+    let cure = match arguments.len() {
+        1 => format!("for a set of that name write `events = {shown}`"),
+        _ => ONE_SET.to_owned(),
+    };
+    let message = format!("unknown argument `{shown}`; {cure}");
+    Some(syn::Error::new_spanned(path, message))
+}
+
+/// What is wrong with `events(shop)` and `events = [shop, till]`.
+fn listed(input: ParseStream<'_>) -> Option<syn::Error> {
+    input.parse::<Option<Token![=]>>().ok()?;
+    let group: Group = input.parse().ok()?;
+    let message = match &paths.parse2(group.stream()).ok()?[..] {
+        [set] => format!("`events` is a path: write `events = {}`", text(set)),
+        _ => ONE_SET.to_owned(),
+    };
+    Some(syn::Error::new_spanned(group, message))
+}
+
+/// The `shop` of `shop::Events`, which is the type of the set and not its module, and of `shop::Sold`.
+fn module_of(path: &Path) -> Option<(Path, Ident)> {
     let mut module = path.clone();
-    let last = module.segments.pop()?;
+    let item = module.segments.pop()?.ident;
     module.segments.pop_punct();
-    (last.ident == "Events").then_some(module)
+    let is_type = item.to_string().starts_with(char::is_uppercase);
+    (is_type && !module.segments.is_empty()).then_some((module, item))
 }
 
 impl EventsArgs {

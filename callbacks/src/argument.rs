@@ -11,6 +11,8 @@ use crate::payload::{
 
 /// What an emission takes for a payload: `&T`, `T`, or a closure that makes `T`.
 ///
+/// Of a slice `[T]`, that is `&[T]`, a `Vec<T>` or a reference to one.
+///
 /// The closure is called at most once, and only if a handler will see what it makes: a framework
 /// with types of its own converts nothing for nobody.
 ///
@@ -29,12 +31,13 @@ use crate::payload::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not what this event carries: a `{T}`",
-    label = "neither a `{T}`, nor a reference to it, nor a closure that makes it",
-    note = "pass the `{T}`, a reference to it, or `|| ..` to make it only if a handler listens",
-    note = "where that is a slice `[T]`, make a `Vec<T>`"
+    message = "`{Self}` is not what this event carries: a `{Owned}`",
+    label = "neither a `{Owned}`, nor a reference to it, nor a closure that makes it",
+    note = "pass the `{Owned}`, a reference to it, or `|| ..` to make it only if a handler listens",
+    note = "for a `Value`: `json!(..)`",
+    note = "for the messages of a chat model: a `Vec<Message>`, or one for each conversation of a batch"
 )]
-pub trait Payload<T: ?Sized + ToOwned>: Send {
+pub trait Payload<T: ?Sized + ToOwned, Owned = <T as ToOwned>::Owned>: Send {
     /// The payload.
     fn into_cow<'p>(self) -> Cow<'p, T>
     where

@@ -37,7 +37,8 @@ pub mod events {
 
     /// A chat model is about to run, on these conversations: in a batch, one for each run.
     ///
-    /// A handler that is not interested in it is called for [`LlmStart`], with the messages as text.
+    /// A handler that is not interested in it is called for [`LlmStart`], with the messages as text. What ends
+    /// such a run is [`LlmEnd`] or [`LlmError`], as for a text model.
     #[non_exhaustive]
     pub struct ChatModelStart<'a> {
         /// Who runs.
@@ -199,7 +200,7 @@ pub mod events {
     ///
     /// `run` is the run that is about to start. Where `input` is rewritten, `inputs` are read from it
     /// if it is JSON, and are gone if not.
-    #[event(reply = crate::Decision<String, Value>)]
+    #[event(reply = crate::ToolDecision)]
     #[non_exhaustive]
     pub struct ToolRequest<'a> {
         /// Which tool.
@@ -219,7 +220,7 @@ pub mod events {
     ///
     /// `run` is the run that is about to start. The prompt of a text model is one message of a human;
     /// what it is rewritten to is text again. In a batch, each conversation is asked about.
-    #[event(reply = crate::Decision<Vec<Message>, LlmResult>)]
+    #[event(reply = crate::LlmDecision)]
     #[non_exhaustive]
     pub struct LlmRequest<'a> {
         /// Which model.

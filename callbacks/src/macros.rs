@@ -137,7 +137,7 @@
 /// | message | cure |
 /// |---|---|
 /// | `..` has no event handled by `on_..` | write the name of a handler method; the message has the nearest, or all of them |
-/// | `..` is not called for any event; did you mean `on_..`? | the same; or, if it is a helper, give it a name that is less like one |
+/// | `..` is not called for any event; did you mean `on_..`? | the same; or, if it is a helper, give it a name that is less like one, or put it into a block of its own |
 /// | event `..` has no field `..` | write the name of a field, or `run`, or `event` |
 /// | leave an unused parameter out | a parameter that is not wanted need not be there |
 /// | a handler parameter is the name of a field .. | a parameter has no pattern: take it apart in the body |
@@ -157,10 +157,13 @@
 /// | no handler methods | name a method after an event |
 /// | `#[callback_handler]` goes on an impl block | write it on `impl MyHandler { .. }` |
 /// | `#[callback_handler]` writes the trait impls itself | write it on the inherent block, and leave the trait to it |
-/// | `events` is the module of the set, or no text | write the path of the module: `events = shop` |
+/// | `events` is the module of the set, a path, or no text | write the path of the module: `events = shop` |
+/// | `events` is one set | write a block for each |
+/// | cannot find `__private` in `..` (the compiler's), and then: `..` is not a callback handler | `events` names a module that is no set: one under `#[callback_events]` is |
 /// | unknown argument, or one that is there twice | see [arguments](#arguments) |
 /// | future cannot be sent between threads safely | what is kept across an `.await` must be `Send`; the compiler points at it |
 /// | `..` cannot be sent, or shared, between threads safely | a handler is `Send` and `Sync`: put what is not behind a `Mutex`, or take `&mut self`, for which `Send` is enough |
+/// | the same of a type parameter, with a help that adds a bound behind the attribute | write `impl<T: Send + Sync> Log<T>` |
 /// | conflicting implementations of trait | a type has one block for each set: put all methods into it |
 /// | borrowed data escapes outside of method | an error outlives the event: return one that owns what it holds |
 /// | duplicate definitions with name `on_..` | two sets have an event of one name: a type for each |
@@ -222,7 +225,7 @@ pub use callbacks_macros::callback_handler;
 /// | `ByHand(T)` | registers a type that implements both traits without the attribute |
 /// | `Events` | the set as a type, for `.with::<shop::Events, _>(..)` |
 /// | `AnyEvent<'a>`, `owned::AnyEvent` | any event of the set, borrowed and owned |
-/// | `owned::Sold`, .. | each event as a value that owns its fields; as visible as the event and each of its fields. Attributes are not taken over: where its fields are seen, it can be written out, even if the event is `#[non_exhaustive]` |
+/// | `owned::Sold`, .. | each event as a value that owns its fields; with braces or without, as the event; as visible as the event and each of its fields. Attributes are not taken over: where its fields are seen, it can be written out, even if the event is `#[non_exhaustive]` |
 /// | `AnyReply` | any answer to a decision event, if there is one in the set |
 ///
 /// # Arguments

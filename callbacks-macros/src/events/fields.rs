@@ -5,6 +5,7 @@ use syn::{GenericParam, Ident, Lifetime, Path, PathSegment, Type};
 
 use super::model::Holds;
 use crate::diagnostics::Diagnostics;
+use crate::names::indefinite;
 use crate::types::{arguments, ungrouped};
 
 /// Types that own what they hold, and what is borrowed of them.
@@ -56,7 +57,10 @@ fn check_borrowed(ty: &Type, rules: &Rules, errors: &Diagnostics) {
     } else if let Some((name, instead)) = uncopied {
         errors.error(
             ty,
-            format!("a `{name}` cannot be copied into a queue: share it, as `{instead}`"),
+            format!(
+                "{} cannot be copied into a queue: share it, as `{instead}`",
+                indefinite(name)
+            ),
         );
     } else if holds_event(ty, rules) {
         errors.error(ty, EVENT_INSIDE);
@@ -96,7 +100,10 @@ fn check_copied(ty: &Type, rules: &Rules, errors: &Diagnostics) {
     if let Some((owner, instead)) = owner(ty) {
         errors.error(
             ty,
-            format!("an event is copied for every handler, and a `{owner}` cannot be: borrow it, as `{instead}`"),
+            format!(
+                "an event is copied for every handler, and {} cannot be: borrow it, as `{instead}`",
+                indefinite(owner)
+            ),
         );
         return;
     }

@@ -4,7 +4,7 @@ use proc_macro2::TokenStream;
 use quote::quote;
 use syn::ext::IdentExt;
 use syn::visit_mut::{self, VisitMut};
-use syn::{Ident, Path, PathSegment, Token, Type, Visibility, parse_quote};
+use syn::{Fields, Ident, Path, PathSegment, Token, Type, Visibility, parse_quote};
 
 use super::model::{Event, Holds, Set};
 use crate::lints;
@@ -35,6 +35,12 @@ pub(super) fn owned(set: &Set) -> TokenStream {
             let doc = format!(" See [`{link}::{shown}`](super::{link}::{shown}).");
             quote!(#[doc = #doc] #vis #field: #ty)
         });
+        // Who writes a value of it writes that of the event, but for what the fields own.
+        let body = if matches!(event.item.fields, Fields::Unit) {
+            quote!(;)
+        } else {
+            quote!({ #(#fields),* })
+        };
         let vis = deeper(&event.item.vis);
         let odd = lints::odd_types([name]);
         let odd_fields = lints::odd_fields(event.fields.iter().map(|field| &field.name));
@@ -46,7 +52,7 @@ pub(super) fn owned(set: &Set) -> TokenStream {
             #odd #odd_fields #scoped
             #[derive(::core::clone::Clone, ::core::fmt::Debug)]
             #serde
-            #vis struct #name { #(#fields),* }
+            #vis struct #name #body
         }
     });
     let shown = set.events.iter().map(Event::shown);

@@ -55,7 +55,7 @@ pub(crate) fn check<'a>(
     let sig = &method.sig;
     let name = sig.ident.unraw().to_string();
     let Some(row) = input.row(method) else {
-        if let Some(message) = no_event(&name, input) {
+        if let Some(message) = no_event(method, input) {
             errors.error(&sig.ident, message);
         }
         return None;
@@ -69,9 +69,10 @@ pub(crate) fn check<'a>(
         }
         return None;
     }
+    check_receiver(sig, errors);
     check_shape(sig, errors);
     check_exclusive(sig, kind, errors);
-    check_answer(sig, row, errors);
+    check_answer(sig, row, input, errors);
     let params = sig
         .inputs
         .iter()
@@ -156,33 +157,47 @@ fn check_param<'a>(param: &'a PatType, row: &Row, errors: &Diagnostics) -> Optio
     Some(Param { name, ty, source })
 }
 
-/// What holds for every handler method, whatever its event.
-fn check_shape(sig: &Signature, errors: &Diagnostics) {
+/// A reference to the handler, that two calls at once can have if it is async.
+fn check_receiver(sig: &Signature, errors: &Diagnostics) {
     let name = &sig.ident;
     match sig.inputs.first() {
-        Some(FnArg::Receiver(receiver)) => match &receiver.kind {
-            ReceiverKind::Reference(_, _, Some(_)) if sig.asyncness.is_some() => errors.error(
-                receiver,
-                "an async handler method may be called again before it is done: take `&self`, and keep what changes in an atomic or a `Mutex`",
-            ),
-            ReceiverKind::Reference(..) => {}
-            ReceiverKind::Typed(_, ty) if let Type::Reference(ty) = ungrouped(ty) => {
-                let mutable = ty.mutability.map_or("", |_| "mut ");
+        Some(FnArg::Receiver(receiver)) => {
+            let (mutable, typed) = match &receiver.kind {
+                ReceiverKind::Reference(_, _, mutable) => (mutable, false),
+                ReceiverKind::Typed(_, ty) if let Type::Reference(ty) = ungrouped(ty) => {
+                    (&ty.mutability, true)
+                }
+                _ => {
+                    return errors.error(
+                        receiver,
+                        "a handler method takes `&self`: the handler is called again for the next event",
+                    );
+                }
+            };
+            if mutable.is_some() && sig.asyncness.is_some() {
+                errors.error(
+                    receiver,
+                    "an async handler method may be called again before it is done: take `&self`, and keep what changes in an atomic or a `Mutex`",
+                );
+            } else if typed {
+                let mutable = mutable.map_or("", |_| "mut ");
                 errors.error(
                     receiver,
                     format!("a handler method takes `&{mutable}self`: write it so, without a type"),
                 );
             }
-            _ => errors.error(
-                receiver,
-                "a handler method takes `&self`: the handler is called again for the next event",
-            ),
-        },
+        }
         _ => errors.error(
             name,
-            format!("`{name}` is a handler method but has no receiver: write `fn {name}(&self, ..)`"),
+            format!(
+                "`{name}` is a handler method but has no receiver: write `fn {name}(&self, ..)`"
+            ),
         ),
     }
+}
+
+/// What holds for every handler method, whatever its event.
+fn check_shape(sig: &Signature, errors: &Diagnostics) {
     for param in &sig.generics.params {
         if !matches!(param, GenericParam::Lifetime(_)) {
             errors.error(
@@ -238,7 +253,7 @@ fn check_exclusive(sig: &Signature, kind: &Kind, errors: &Diagnostics) {
 }
 
 /// A method for a decision event has an answer. Which, rustc sees to.
-fn check_answer(sig: &Signature, row: &Row, errors: &Diagnostics) {
+fn check_answer(sig: &Signature, row: &Row, input: &Input, errors: &Diagnostics) {
     if let ReturnType::Type(_, ty) = &sig.output {
         if has_impl(ty) {
             errors.error(
@@ -254,9 +269,11 @@ fn check_answer(sig: &Signature, row: &Row, errors: &Diagnostics) {
     }
     if let (Some(reply), ReturnType::Default) = (&row.reply, &sig.output) {
         let (name, reply) = (&sig.ident, reply.value());
+        // The reply is named as in the module of the set, where it need not be.
+        let (events, event) = (input.shown(), &row.event);
         errors.error(
             name,
-            format!("`{name}` is asked for a decision, but returns nothing: write `fn {name}(..) -> {reply}`"),
+            format!("`{name}` is asked for a decision, but returns nothing: write `fn {name}(..) -> {reply}`, the reply of `{events}::{event}`"),
         );
     }
 }

@@ -13,7 +13,7 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 
-use crate::arguments::HandlerArgs;
+use crate::arguments::{Guess, HandlerArgs};
 use crate::diagnostics::Diagnostics;
 use check::{Checked, check};
 use signatures::Block;
@@ -28,16 +28,18 @@ pub(crate) fn expand(args: TokenStream, item: &TokenStream) -> TokenStream {
 
 fn call_table(args: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
     let block: Block = syn::parse2(item)?;
-    let (args, mistake) = match HandlerArgs::parse(args.clone()) {
-        Ok(args) => (args, None),
+    let (events, sure, mistake) = match HandlerArgs::parse(args.clone()) {
+        Ok(HandlerArgs { events }) => (events, true, None),
         // A block that is no handler would be reported a second time where it is registered.
-        Err(mistake) => match HandlerArgs::guess(args) {
-            Some(args) => (args, Some(mistake.to_compile_error())),
-            None => return Err(mistake),
-        },
+        Err(mistake) => {
+            let Guess { events, sure } = Guess::new(args);
+            (events, sure, Some(mistake.to_compile_error()))
+        }
     };
-    let HandlerArgs { events } = args;
-    let table = quote_spanned!(events.span()=> #events::__private::table! { { #events } #block });
+    let guessed = (!sure).then(|| quote!(_));
+    let table = quote_spanned! {events.span()=>
+        #events::__private::table! { { #events } #guessed #block }
+    };
     Ok(quote!(#mistake #table))
 }
 
@@ -49,12 +51,14 @@ pub(crate) fn expand_with_table(input: TokenStream) -> TokenStream {
     };
     let mut expanded = TokenStream::new();
     let mut methods = input.block.methods.iter();
-    let mut nothing = !methods.any(|method| input.is_broken(method));
+    let mut nothing = !input.guessed && !methods.any(|method| input.is_broken(method));
     for kind in input.kinds() {
         let (methods, mistakes) = check_as(&kind, &input);
         nothing &= methods.is_empty() && mistakes.is_empty();
         expanded.extend(expand::expand(&kind, &input, &methods));
-        expanded.extend(mistakes);
+        if !input.guessed {
+            expanded.extend(mistakes);
+        }
     }
     if nothing {
         let errors = Diagnostics::new();

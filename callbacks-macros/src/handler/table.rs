@@ -9,6 +9,7 @@ use syn::{Attribute, Ident, LitStr, Path, Token, braced, bracketed, parse_quote}
 use super::check::is_mutable;
 use super::signatures::{Block, Method};
 use crate::attributes::predicates;
+use crate::types::text;
 
 pub(crate) struct Input {
     /// The event set, by the path that the user wrote.
@@ -16,6 +17,8 @@ pub(crate) struct Input {
     pub(crate) rows: Vec<Row>,
     /// Methods for events that are wrong themselves, which is reported where they are.
     pub(crate) broken: Vec<Ident>,
+    /// Whether the set is only a guess (`_`), so that what does not fit it is no mistake.
+    pub(crate) guessed: bool,
     pub(crate) block: Block,
 }
 
@@ -69,6 +72,7 @@ impl Parse for Input {
             events: events.call(Path::parse_mod_style)?,
             rows,
             broken: idents(&broken)?,
+            guessed: input.parse::<Option<Token![_]>>()?.is_some(),
             block: input.parse()?,
         })
     }
@@ -109,6 +113,11 @@ impl Input {
             events,
             private: quote!(#events::__private),
         }
+    }
+
+    /// The path of the set, as it is shown.
+    pub(crate) fn shown(&self) -> String {
+        text(&self.events).trim_start_matches("::").to_owned()
     }
 
     /// The event that `method` handles, if any.

@@ -46,7 +46,8 @@ pub type Answer<S> = Result<Option<<S as EventSet>::Reply>, BoxError>;
     label = "not a callback handler",
     note = "put `#[callback_handler]` on the impl block of its type, with methods named after events, such as `on_llm_start`",
     note = "for events of another set: `#[callback_handler(events = path::to::set)]`",
-    note = "for a closure: `on(|event: &LlmEnd<'_>| ..)`"
+    note = "for a closure: `on(|event: &LlmEnd<'_>| ..)`",
+    note = "a reference or a `Box` is no handler: pass the handler itself, or `arc.clone()`"
 )]
 pub trait Handler<S: EventSet>: Sized {
     /// What the events are delivered to, from any thread, and from several at once.

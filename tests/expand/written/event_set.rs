@@ -306,7 +306,7 @@ pub mod shop {
         }
         /// The owned twin of [`Tick`](super::Tick).
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
-        pub struct Tick {}
+        pub struct Tick;
         /// Any event of the set, owned.
         #[derive(::core::clone::Clone, ::core::fmt::Debug)]
         #[non_exhaustive]

@@ -4,6 +4,7 @@ use callbacks::callback_events;
 mod shop {
     pub struct Sold {
         pub item: String,
+        pub buyer: std::sync::Arc<str>,
     }
     pub struct Closed;
 }

@@ -8,9 +8,9 @@ impl Printer {
         Printer
     }
 
-    fn llm_end(&self) {}
+    fn text(&self) {}
 }
 
 fn main() {
-    Printer::new().llm_end();
+    Printer::new().text();
 }

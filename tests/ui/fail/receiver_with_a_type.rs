@@ -20,4 +20,13 @@ impl Counter {
     fn on_llm_end(self: std::sync::Arc<Self>) {}
 }
 
+struct Awaited(usize);
+
+#[callback_handler]
+impl Awaited {
+    async fn on_llm_new_token(self: &mut Self) {
+        self.0 += 1;
+    }
+}
+
 fn main() {}

@@ -36,9 +36,30 @@ impl Printer {
         true
     }
 
+    /// Named after events, but nothing that is called for them.
+    pub fn tool_start(&self) -> usize {
+        self.prefix.len()
+    }
+
+    pub fn llm_end(&self, shown: bool) {
+        assert!(!shown);
+    }
+
+    pub fn tool_request(&self) -> &str {
+        self.prefix
+    }
+
+    pub fn llm_start() -> Self {
+        Self::new()
+    }
+
+    pub fn handle_llm_new_token(&self, token: &str) {
+        print!("{}", self.shown(token));
+    }
+
     #[doc(alias = "token")]
     pub fn on_llm_new_token(&self, token: &str) {
-        print!("{}", self.shown(token));
+        self.handle_llm_new_token(token);
     }
 }
 

@@ -11,4 +11,12 @@ impl<T: for<'t> From<&'t str>> Log<T> {
     }
 }
 
+struct Shown<T>(T);
+
+// The help names the bounds, but not the place: nothing of the block is there to add them to.
+#[callback_handler]
+impl<T> Shown<T> {
+    fn on_llm_end(&self) {}
+}
+
 fn main() {}
