@@ -31,13 +31,13 @@ use crate::payload::{
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is not what this event carries: a `{Owned}`",
-    label = "neither a `{Owned}`, nor a reference to it, nor a closure that makes it",
-    note = "pass the `{Owned}`, a reference to it, or `|| ..` to make it only if a handler listens",
-    note = "for a `Value`: `json!(..)`",
+    message = "`{Self}` is not what this event carries: `{T}`",
+    label = "neither `{T}`, nor a reference to it, nor a closure that makes it",
+    note = "pass it, a reference to it, or `|| ..` to make it only if a handler listens",
+    note = "for a slice `[T]`: a `Vec<T>`; for a `Value`: `json!(..)`",
     note = "for the messages of a chat model: a `Vec<Message>`, or one for each conversation of a batch"
 )]
-pub trait Payload<T: ?Sized + ToOwned, Owned = <T as ToOwned>::Owned>: Send {
+pub trait Payload<T: ?Sized + ToOwned>: Send {
     /// The payload.
     fn into_cow<'p>(self) -> Cow<'p, T>
     where

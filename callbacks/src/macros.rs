@@ -55,8 +55,30 @@
 /// reply, or a `Result` of that: an error or a panic there is a stop. See
 /// [`Decision`](crate::Decision).
 ///
-/// A method may emit events, start runs and end them, in its own run tree and in others. Inside it
-/// nothing waits, so that nothing waits for itself: an emission is put off, and gives `Ok` at once; a
+/// A method may emit events, start runs and end them, in its own run tree and in others: through a
+/// [`Callbacks`](crate::Callbacks) that the handler was given, or
+/// [`Callbacks::current`](crate::Callbacks::current) where the framework runs its code in the scope of the run. (A
+/// [`Run`](crate::Run) only says which it is.)
+///
+/// ```
+/// use callbacks::{Callbacks, EmitError, LlmResult, callback_handler};
+/// use serde_json::json;
+///
+/// struct Judge;
+///
+/// #[callback_handler]
+/// impl Judge {
+///     async fn on_llm_end(&self, response: &LlmResult) -> Result<(), EmitError> {
+///         let Some(callbacks) = Callbacks::current() else {
+///             return Ok(());
+///         };
+///         let words = response.text().split_whitespace().count();
+///         callbacks.custom_event("judged", || json!({ "words": words })).await
+///     }
+/// }
+/// ```
+///
+/// Inside a method nothing waits, so that nothing waits for itself: an emission is put off, and gives `Ok` at once; a
 /// start gives the run at once, an end has been set off. All that is put off in a run tree is
 /// delivered in order, once the event that the method was called for has reached all its handlers,
 /// and before anything that is emitted there later. A handler is never called in the middle of one of
@@ -66,12 +88,16 @@
 ///
 /// | argument | means |
 /// |---|---|
-/// | none | the built-in events, [`callbacks::events`](crate::events) |
+/// | none | the built-in events, [`callbacks::events`](crate::events), of the dependency that is named `callbacks` |
 /// | `events = path::to::set` | the events of another set, in this crate or another |
 ///
 /// Several blocks on one type, for several sets, work. (Where two sets have an event of the same
 /// name, the methods would have the same name too: use two types.) A set of one's own with the name
-/// of a crate among the dependencies is `events = self::name`.
+/// of a crate among the dependencies is `events = self::name`. Where this crate comes from a framework that gives
+/// it out, or has another name, the built-in events are `events = framework::callbacks::events`.
+///
+/// `clippy::pedantic` takes methods that need no `&self`, or no `async`, for mistakes: a block may
+/// `#[allow(clippy::unused_self, clippy::unused_async)]`.
 ///
 /// # What it expands to
 ///
@@ -165,7 +191,8 @@
 /// | `..` cannot be sent, or shared, between threads safely | a handler is `Send` and `Sync`: put what is not behind a `Mutex`, or take `&mut self`, for which `Send` is enough |
 /// | the same of a type parameter, with a help that adds a bound behind the attribute | write `impl<T: Send + Sync> Log<T>` |
 /// | conflicting implementations of trait | a type has one block for each set: put all methods into it |
-/// | borrowed data escapes outside of method | an error outlives the event: return one that owns what it holds |
+/// | borrowed data escapes outside of method; lifetime may not live long enough | what an event lends does not outlive it: take out what is kept or sent, `text.to_owned()`, and return an error that owns what it holds |
+/// | cannot find `callbacks` in the crate root | depend on `callbacks`, or write [`events`](#arguments) |
 /// | duplicate definitions with name `on_..` | two sets have an event of one name: a type for each |
 #[doc(inline)]
 pub use callbacks_macros::callback_handler;

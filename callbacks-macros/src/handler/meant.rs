@@ -112,10 +112,9 @@ fn letters(name: &str) -> impl Iterator<Item = char> + Clone {
 /// Such may be the name of a helper as well; but not where the event has no method, and this one takes and
 /// returns what its method would.
 fn unmarked(method: &Method, name: &str, input: &Input) -> Option<String> {
-    let handled = name.strip_prefix("handle_");
+    let event = name.strip_prefix("handle_").unwrap_or(name);
     // A single word, such as `text` or `retry`, says nothing of an event.
-    let event = handled.or_else(|| name.contains('_').then_some(name))?;
-    let meant = format!("on_{event}");
+    let meant = event.contains('_').then(|| format!("on_{event}"))?;
     let row = input.rows.iter().find(|row| row.method == meant)?;
     let mut others = input.block.methods.iter();
     let is_handled = others.any(|other| other.sig.ident.unraw() == meant);

@@ -12,10 +12,6 @@ impl Printer {
         Ok(())
     }
 
-    pub fn handle_text(&self, text: &str) {
-        print!("{text}");
-    }
-
     pub fn tool_request(&self) -> callbacks::ToolDecision {
         callbacks::Decision::Continue
     }

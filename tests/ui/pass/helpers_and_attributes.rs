@@ -53,6 +53,10 @@ impl Printer {
         Self::new()
     }
 
+    pub fn handle_text(&self, text: &str) {
+        print!("{}", self.shown(text));
+    }
+
     pub fn handle_llm_new_token(&self, token: &str) {
         print!("{}", self.shown(token));
     }
