@@ -305,17 +305,18 @@ async fn few_runs_and_many_are_let_go() {
         for _ in 0..burst {
             runs.push(callbacks.tool_start(&TOOL, "").await.unwrap());
         }
+        // While many are open, and then nothing is heard of how they end.
+        for _ in 0..burst {
+            fail(&callbacks).await;
+        }
+        assert!(open(&gather) <= 2 * burst + 2, "{burst}: {gather:?}");
         for run in runs {
-            run.end(Value::Null).await.unwrap();
+            run.error(RunError::new("")).await.unwrap();
         }
-        for _ in 0..20 {
+        for _ in 0..3 * burst {
             fail(&callbacks).await;
         }
-        assert!(open(&gather) < 30, "{gather:?}");
-        for _ in 0..10_000 {
-            fail(&callbacks).await;
-        }
-        assert!(open(&gather) < 5, "{gather:?}");
+        assert!(open(&gather) < 5, "{burst}: {gather:?}");
     }
 }
 
@@ -360,6 +361,9 @@ async fn what_is_queued_keeps_the_runs_around() {
     assert!(infos.iter().all(|info| !info.is_over()));
     go.send(()).unwrap();
     assert!(callbacks.flush(LONG).await.is_complete());
-    assert!(infos.iter().all(RunInfo::is_over));
+    // The queue lets go of them a moment after the handler is done.
+    while !infos.iter().all(RunInfo::is_over) {
+        tokio::task::yield_now().await;
+    }
     assert_eq!(trees.try_iter().collect::<Vec<_>>(), ["gate"]);
 }

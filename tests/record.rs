@@ -52,6 +52,19 @@ async fn a_stream_has_everything_and_ends() {
 }
 
 #[tokio::test]
+async fn a_run_is_not_over_while_something_of_it_is_unread() {
+    let (callbacks, mut records) = Callbacks::new().record(Queue::bounded(256));
+    let run = start(&callbacks).await;
+    let info = run.info().clone();
+    run.end(LlmResult::from_text("text")).await.unwrap();
+    for method in ["on_llm_start", "on_llm_end"] {
+        assert!(!info.is_over());
+        assert_eq!(records.next().await.unwrap().method(), method);
+    }
+    assert!(info.is_over());
+}
+
+#[tokio::test]
 async fn it_ends_only_when_the_last_run_is_gone() {
     let (callbacks, mut records) = Callbacks::new().record(Queue::bounded(256));
     let run = start(&callbacks).await;

@@ -1,13 +1,15 @@
 //! What executors do when they are woken holds up nobody else.
 
 use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
 
 use callbacks::{Callbacks, Decision, EmitError, Queue, ToolDecision, callback_handler, handler};
-use callbacks_tests::{LONG, Log, TOOL, start};
+use callbacks_tests::{CHAIN, LONG, Log, TOOL, start};
 use futures_executor::block_on;
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 /// Waits for a permit in each call.
@@ -82,6 +84,47 @@ async fn a_waker_that_panics_holds_up_no_other_that_waits() {
         woken.try_recv().unwrap();
     };
     tokio::join!(second, async { go.add_permits(1) });
+}
+
+/// Takes its time for the end of a tool.
+struct Ends {
+    log: Log,
+    go: Arc<Semaphore>,
+}
+
+#[callback_handler]
+impl Ends {
+    async fn on_tool_end(&self) {
+        self.go.acquire().await.unwrap().forget();
+        self.log.add("tool");
+    }
+
+    fn on_chain_end(&self) {
+        self.log.add("chain");
+    }
+}
+
+/// Who waits for the end of a run does not break it for the run around.
+#[test]
+fn a_waker_that_panics_keeps_no_end_from_being_told() {
+    let (log, go) = (Log::new(), Arc::new(Semaphore::new(0)));
+    let ends = Ends {
+        log: log.clone(),
+        go: go.clone(),
+    };
+    let callbacks = Callbacks::new().with(ends);
+    let chain = block_on(callbacks.chain_start(&CHAIN, Value::Null).into_future()).unwrap();
+    let tool = block_on(chain.callbacks().tool_start(&TOOL, "").into_future()).unwrap();
+    let (said, woken) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Panics(Mutex::new(said))));
+    let mut end = pin!(tool.end(Value::Null));
+    let polled = end.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    let _ = catch_unwind(AssertUnwindSafe(|| go.add_permits(1)));
+    woken.try_recv().unwrap();
+    block_on(chain.end(Value::Null)).unwrap();
+    assert_eq!(log.lines(), ["tool", "chain"]);
+    block_on(end).unwrap();
 }
 
 /// An executor that polls where it is woken.

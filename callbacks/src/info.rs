@@ -141,10 +141,12 @@ impl RunInfo {
     ///
     /// Who hears how runs end need not ask. A handler can be narrowed by
     /// [`except`](crate::Configured::except) so that it does not hear it;
-    /// [`OpenRuns`](crate::handlers::OpenRuns) asks for it. A run of a recording that is read is over; when it is
-    /// replayed, that is as if it happened now.
+    /// [`OpenRuns`](crate::handlers::OpenRuns) asks for it. A run of a recording that is read is over. When it is
+    /// replayed, that is as if it happened now; but what is told of a run whose start is not there is told of one
+    /// that is over between its events.
     ///
-    /// An event that is emitted while another thread ends the run may be on its way to a handler all the same.
+    /// An event that is emitted while somebody else ends the run may be on its way to a handler all the same, and
+    /// be queued there later. A queue lets go of a run a moment after the handler is done.
     ///
     /// ```
     /// use callbacks::{Callbacks, Serialized};

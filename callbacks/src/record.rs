@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use futures_core::Stream;
 use tokio::sync::Semaphore;
 
-use crate::delivery::{Receipt, Room, lock, wake};
+use crate::delivery::{Receipt, Room, close_places, lock, wake};
 use crate::events::Events;
 use crate::handler::{Deliver, Outcome};
 use crate::set::method;
@@ -237,7 +237,7 @@ impl<S: EventSet> Stream for Records<S> {
 impl<S: EventSet> Drop for Records<S> {
     fn drop(&mut self) {
         // Nobody is to wait for room that nobody makes.
-        self.places.close();
+        close_places(&self.places);
         let mut unread = lock(&self.unread);
         unread.over = true;
         let lost = (std::mem::take(&mut unread.records), unread.reader.take());

@@ -103,8 +103,9 @@ MUTATIONS = [
     ("a timeout ends the wait",
      "delivery/waiting.rs", "= (answered, timeout) else {",
      "= (answered, timeout.filter(|_| false)) else {"),
-    ("a run is not over while one in it is not",
-     "info.rs", "once(self).chain(self.ancestors()).find(|run| !first(run));", "first(&self);"),
+    ("a run is not over while one in it is closed with it",
+     "runs/closing.rs", "let left = finish(&run.node, terminal).await;",
+     "let node = run.node.clone(); drop(run); let left = finish(&node, terminal).await;"),
 ]
 
 

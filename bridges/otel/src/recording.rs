@@ -34,6 +34,15 @@ pub(crate) struct Shared {
 
 pub(crate) type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 
+impl Drop for Shared {
+    /// What is open does not look as if it had gone well.
+    fn drop(&mut self) {
+        for open in self.open().take() {
+            open.end_unheard(SystemTime::now());
+        }
+    }
+}
+
 impl Shared {
     /// No code of others runs under the lock, so what a panic may leave behind is whole.
     pub(crate) fn open(&self) -> MutexGuard<'_, OpenRuns<OpenRun>> {

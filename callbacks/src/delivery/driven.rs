@@ -8,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::Shared;
 
 use super::runtime::{Handle, at_hand, own_runtime};
+use super::wakers::quiet;
 use crate::BoxFuture;
 
 /// Such a future, for one of those who wait for it.
@@ -68,7 +69,9 @@ pub(crate) fn poll_once_more<T: Clone>(
     let Some(waited) = driven else {
         return Poll::Ready(None);
     };
-    let polled = waited.poll_unpin(cx);
+    // It wakes under a lock, which a panic would poison for all.
+    let waker = quiet(cx.waker());
+    let polled = waited.poll_unpin(&mut Context::from_waker(&waker));
     if polled.is_ready() {
         *driven = None;
     }

@@ -67,7 +67,7 @@ pub(crate) use put_off::PutOff;
 pub(crate) use queued::Surroundings;
 pub(crate) use receipts::Receipts;
 pub(crate) use registry::{Reach, Registry};
-pub(crate) use room::{Room, places};
+pub(crate) use room::{Room, close_places, places};
 pub(crate) use sequencer::Sequencer;
 pub(crate) use sync::lock;
 pub(crate) use wakers::wake;

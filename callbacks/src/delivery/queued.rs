@@ -106,7 +106,7 @@ impl<S: EventSet> QueuedCall<S> {
 
     fn call_job(self, room: Room) -> Job {
         Job::Call(Box::new(move |numbered| {
-            room.leave();
+            drop(room);
             self.call(numbered, None);
         }))
     }
@@ -115,7 +115,7 @@ impl<S: EventSet> QueuedCall<S> {
         let Surroundings { runtime, alone, .. } = &*self.surroundings;
         let runtime = runtime.clone().filter(|_| !alone);
         let start = move |numbered| -> BoxFuture<'static, ()> {
-            room.leave();
+            drop(room);
             Box::pin(self.drive(numbered))
         };
         Job::Task(runtime, Box::new(start))

@@ -13,19 +13,26 @@ use crate::handler::{OnFull, Queue};
 /// What an event has in a queue.
 pub(crate) enum Room {
     /// A place, until this is dropped.
-    Place(#[allow(dead_code, reason = "it is held, that is all")] OwnedSemaphorePermit),
+    Place(#[allow(dead_code, reason = "it is held, that is all")] Place),
     /// No place of its own: it passes.
     Passes,
     /// None: it is not delivered.
     None,
 }
 
-impl Room {
-    /// Gives the place to who waits for it, whatever the executor does that is woken. That is not inside a
-    /// callback: it may poll right there.
-    pub(super) fn leave(self) {
-        forget(catch_unwind(AssertUnwindSafe(|| drop(self))));
+/// It is given to who waits for it, whatever the executor does that is woken.
+pub(crate) struct Place(Option<OwnedSemaphorePermit>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let permit = self.0.take();
+        forget(catch_unwind(AssertUnwindSafe(|| drop(permit))));
     }
+}
+
+/// Has nobody wait for room any more.
+pub(crate) fn close_places(places: &Semaphore) {
+    forget(catch_unwind(AssertUnwindSafe(|| places.close())));
 }
 
 /// The places of a queue that are free.
@@ -37,7 +44,7 @@ pub(crate) fn places(queue: Queue) -> Arc<Semaphore> {
 /// Room in a queue, if it has not to be waited for.
 pub(super) fn try_acquire<S: EventSet>(to: &Background<S>, free: Arc<Semaphore>) -> Option<Room> {
     match free.try_acquire_owned() {
-        Ok(place) => Some(Room::Place(place)),
+        Ok(permit) => Some(Room::Place(Place(Some(permit)))),
         Err(TryAcquireError::NoPermits) if to.queue.on_full == OnFull::Wait => None,
         Err(_) => Some(Room::None),
     }
@@ -61,7 +68,7 @@ pub(super) async fn acquire<S: EventSet>(
             OnFull::DropNewest => free.try_acquire_owned().ok(),
         };
         if let (Some(room), Some(place)) = (room.get_mut(at), place) {
-            *room = Room::Place(place);
+            *room = Room::Place(Place(Some(place)));
         }
     }
     room

@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::IntoValues;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::Waker;
+use std::sync::Arc;
+use std::task::{Wake, Waker};
 
 use super::call::forget;
 
@@ -14,6 +15,19 @@ use super::call::forget;
 /// a destructor while something panics.
 pub(crate) fn wake(waker: Waker) {
     forget(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+}
+
+/// A waker for what is not ours, and would be broken by a panic of this one.
+pub(super) fn quiet(waker: &Waker) -> Waker {
+    Waker::from(Arc::new(Quiet(waker.clone())))
+}
+
+struct Quiet(Waker);
+
+impl Wake for Quiet {
+    fn wake(self: Arc<Self>) {
+        wake(self.0.clone());
+    }
 }
 
 #[derive(Default)]

@@ -12,10 +12,13 @@ const LOOKED_AT: usize = 2;
 ///
 /// What is kept goes when the run [ends](Self::end), or a run around it: a handler that is narrowed by
 /// [`except`](crate::Configured::except) may not hear of its own end. It may hear of no end at all; so whatever
-/// [is over](RunInfo::is_over) goes as other runs start, a few at a time. What is kept of is never much more
-/// than twice what is open.
+/// [is over](RunInfo::is_over) goes as other runs start, one more with each start than that adds.
 ///
 /// A handler of which not all runs are heard finds the nearest [around](Self::around) a run.
+///
+/// It is for handlers, in their methods. Whoever reads [records](crate::Callbacks::record) ahead, or those of a
+/// [recording](crate::handlers::JsonLines::read), is told of runs that are over by then, and what is kept of them
+/// goes early.
 ///
 /// ```
 /// use std::sync::Mutex;
@@ -30,7 +33,8 @@ const LOOKED_AT: usize = 2;
 /// #[callback_handler]
 /// impl Pieces {
 ///     fn on_llm_start(&self, run: &Run<'_>) {
-///         self.0.lock().unwrap().start(run, 0);
+///         let over = self.0.lock().unwrap().start(run, 0);
+///         drop(over);
 ///     }
 ///
 ///     fn on_llm_new_token(&self, run: &Run<'_>) {
@@ -40,13 +44,15 @@ const LOOKED_AT: usize = 2;
 ///     }
 ///
 ///     fn on_llm_end(&self, run: &Run<'_>) {
-///         if let Some(pieces) = self.0.lock().unwrap().end(run).first() {
+///         let ended = self.0.lock().unwrap().end(run);
+///         if let Some(pieces) = ended.first() {
 ///             println!("{}: {pieces}", run.name());
 ///         }
 ///     }
 ///
 ///     fn on_llm_error(&self, run: &Run<'_>) {
-///         self.0.lock().unwrap().end(run);
+///         let ended = self.0.lock().unwrap().end(run);
+///         drop(ended);
 ///     }
 /// }
 /// ```
@@ -74,17 +80,26 @@ impl<T> OpenRuns<T> {
 
     /// Keeps this of a run that starts. What was kept of runs that are over by now is given back: where it is
     /// behind a lock, its destructors can run when that is open again.
+    #[must_use = "to be dropped where nothing is locked"]
     pub fn start(&mut self, run: &RunInfo, kept: T) -> Vec<T> {
         // One may start again in a replay, if the recording had no end of it.
-        let mut gone = self.end(run);
+        let starts_again = self.runs.contains_key(run);
+        let mut gone = if starts_again {
+            self.end(run)
+        } else {
+            Vec::new()
+        };
         for _ in 0..LOOKED_AT {
             let Some(other) = self.looked_at.pop_front() else {
                 break;
             };
-            // What is around the run is not over, but where another thread ends it right now.
+            if !self.runs.contains_key(&other) {
+                continue;
+            }
+            // What is around the run is not over, but where somebody else ends it right now.
             if other.is_over() && run.ancestors().all(|around| *around != other) {
                 gone.extend(self.end(&other));
-            } else if self.runs.contains_key(&other) {
+            } else {
                 self.looked_at.push_back(other);
             }
         }
@@ -126,6 +141,7 @@ impl<T> OpenRuns<T> {
 
     /// The run is over. What was kept of it comes first, and then what was kept of the runs inside; nothing if
     /// nothing was kept of the run.
+    #[must_use = "to be dropped where nothing is locked"]
     pub fn end(&mut self, run: &RunInfo) -> Vec<T> {
         let around = self.runs.get(run).and_then(|open| open.around.clone());
         if let Some(around) = around.and_then(|around| self.runs.get_mut(&around)) {
@@ -142,6 +158,14 @@ impl<T> OpenRuns<T> {
             self.looked_at.clear();
         }
         ended
+    }
+
+    /// All that is kept, for a handler that goes.
+    #[must_use = "to be dropped where nothing is locked"]
+    pub fn take(&mut self) -> Vec<T> {
+        self.looked_at.clear();
+        let runs = self.runs.drain();
+        runs.map(|(_, open)| open.kept).collect()
     }
 
     /// Of how many runs something is kept.

@@ -47,8 +47,8 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! What handlers fail with is logged through `tracing`. A subscriber that is set for the thread of a test hears that of
-//! [inline](crate::Configured::inline) and async handlers alone: plain methods run on other threads.
+//! What handlers fail with is logged through `tracing`. A subscriber that is set for the thread of a test does not hear
+//! what runs on another, as a plain method does that is not [inline](crate::Configured::inline).
 //!
 //! All of it works with event sets of one's own, too (`Recorder::of::<shop::Events>()`).
 

@@ -83,7 +83,7 @@ pub(crate) fn play(plan: Plan) -> Played {
     locked(&world.registered).clear();
     locked(&world.values).clear();
     // What is written down after the drains is found, too.
-    let heard = locked(&world.runs_heard);
+    let heard = locked(&world.runs_heard).clone();
     let open = || heard.iter().filter(|run| !run.is_over());
     // Who drove what nobody waited for lets go of it a moment after the drains.
     let begin = Instant::now();
