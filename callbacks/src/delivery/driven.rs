@@ -69,7 +69,8 @@ pub(crate) fn poll_once_more<T: Clone>(
     let Some(waited) = driven else {
         return Poll::Ready(None);
     };
-    // It wakes under a lock, which a panic would poison for all.
+    // It wakes under a lock, which a panic would poison for all. (An executor that polls right there what it is
+    // woken for waits for that lock: the ends of runs are not for it.)
     let waker = quiet(cx.waker());
     let polled = waited.poll_unpin(&mut Context::from_waker(&waker));
     if polled.is_ready() {
