@@ -37,8 +37,17 @@ pub(crate) type Clock = Box<dyn Fn() -> SystemTime + Send + Sync>;
 impl Drop for Shared {
     /// What is open does not look as if it had gone well.
     fn drop(&mut self) {
-        for open in self.open().take() {
-            open.end_unheard(SystemTime::now());
+        let open = self
+            .open
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let now = self
+            .clock
+            .as_ref()
+            .map_or_else(SystemTime::now, |now| now());
+        for open in open {
+            open.end_unheard(now);
         }
     }
 }

@@ -2,19 +2,20 @@
 
 mod common;
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use callbacks::events::ToolError;
 use callbacks::{
     Callbacks, ErrorKind, Event, Generation, Interests, LlmOutput, LlmResult, Message, ModelParams,
     RunError, RunKind, Serialized, TokenUsage, handler,
 };
-use callbacks_otel::names;
+use callbacks_otel::{Otel, names};
 use common::{expected, fixture, fixture_with, table};
 use opentelemetry::Context;
 use opentelemetry::trace::{
     FutureExt, SpanId, SpanKind, Status, TraceContextExt, Tracer, TracerProvider,
 };
+use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
 use serde_json::json;
 
 static CHAT: Serialized = Serialized::new("ChatOpenAI");
@@ -296,6 +297,30 @@ async fn runs_whose_end_is_not_heard_do_not_stay() {
     let spans = fixture.spans();
     let well = spans.iter().filter(|span| span.status == Status::Unset);
     assert_eq!((well.count(), spans.len()), (21, 1_021));
+}
+
+/// What is open when the handler goes ends with it.
+#[tokio::test]
+async fn runs_whose_end_is_not_heard_do_not_outlive_the_handler() {
+    let exporter = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(exporter.clone())
+        .build();
+    let end = SystemTime::now() + Duration::from_secs(3_600);
+    let otel = Otel::builder()
+        .tracer_provider(&provider)
+        .clock(move || end)
+        .build();
+    let narrowed = handler(otel).except(Interests::of(&[ToolError::INDEX]));
+    let callbacks = Callbacks::new().with(narrowed);
+    let tool = callbacks.tool_start(&STEP, "").await.unwrap();
+    tool.error(RunError::new("")).await.unwrap();
+    assert!(exporter.get_finished_spans().unwrap().is_empty());
+    drop(callbacks);
+    let spans = exporter.get_finished_spans().unwrap();
+    assert_eq!(spans.len(), 1);
+    assert_eq!(spans[0].end_time, end);
+    assert_eq!(spans[0].status, Status::error("its end was not heard"));
 }
 
 #[tokio::test]
