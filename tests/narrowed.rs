@@ -362,8 +362,11 @@ async fn what_is_queued_keeps_the_runs_around() {
     go.send(()).unwrap();
     assert!(callbacks.flush(LONG).await.is_complete());
     // The queue lets go of them a moment after the handler is done.
-    while !infos.iter().all(RunInfo::is_over) {
-        tokio::task::yield_now().await;
-    }
+    let over = async {
+        while !infos.iter().all(RunInfo::is_over) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, over).await.unwrap();
     assert_eq!(trees.try_iter().collect::<Vec<_>>(), ["gate"]);
 }

@@ -12,7 +12,7 @@ const LOOKED_AT: usize = 2;
 ///
 /// What is kept goes when the run [ends](Self::end), or a run around it: a handler that is narrowed by
 /// [`except`](crate::Configured::except) may not hear of its own end. It may hear of no end at all; so whatever
-/// [is over](RunInfo::is_over) goes as other runs start, one more with each start than that adds.
+/// [is over](RunInfo::is_over) goes as other runs start: each start looks at two.
 ///
 /// A handler of which not all runs are heard finds the nearest [around](Self::around) a run.
 ///

@@ -48,7 +48,7 @@
 //! ```
 //!
 //! What handlers fail with is logged through `tracing`. A subscriber that is set for the thread of a test does not hear
-//! what runs on another, as a plain method does that is not [inline](crate::Configured::inline).
+//! what runs on another, as most plain methods do that are not [inline](crate::Configured::inline).
 //!
 //! All of it works with event sets of one's own, too (`Recorder::of::<shop::Events>()`).
 
