@@ -3,12 +3,17 @@
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
 
-use callbacks::{Callbacks, Decision, EmitError, Queue, ToolDecision, callback_handler, handler};
+use callbacks::events::Events;
+use callbacks::{
+    Callbacks, Decision, EmitError, LlmRun, Queue, Record, ToolDecision, callback_handler, handler,
+};
 use callbacks_tests::{CHAIN, LONG, Log, TOOL, start};
 use futures_executor::block_on;
+use futures_util::{Stream, StreamExt};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -44,6 +49,16 @@ impl Wake for Panics {
     fn wake(self: Arc<Self>) {
         self.0.lock().unwrap().send(()).unwrap();
         panic!("a waker of somebody else's executor");
+    }
+}
+
+/// Set when it is woken.
+#[derive(Default)]
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
     }
 }
 
@@ -84,6 +99,60 @@ async fn a_waker_that_panics_holds_up_no_other_that_waits() {
         woken.try_recv().unwrap();
     };
     tokio::join!(second, async { go.add_permits(1) });
+}
+
+/// A stream with room for one event, and two runs of trees of their own, of which one took it.
+fn streamed() -> ([LlmRun; 2], impl Stream<Item = Record<Events>> + Unpin) {
+    let (callbacks, mut records) = Callbacks::new().record(Queue::bounded(1));
+    let runs = [(); 2].map(|()| {
+        let run = block_on(start(&callbacks));
+        block_on(records.next()).unwrap();
+        run
+    });
+    block_on(runs[0].new_token("one")).unwrap();
+    (runs, records)
+}
+
+#[test]
+fn a_waker_that_panics_has_nobody_else_wait_for_room_that_nobody_makes() {
+    let ([one, two], records) = streamed();
+    let (said, woken) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Panics(Mutex::new(said))));
+    let mut first = pin!(one.new_token("two"));
+    let polled = first.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    let flag = Arc::new(Flag::default());
+    let mut second = pin!(two.new_token("two"));
+    let waker = Waker::from(flag.clone());
+    let polled = second.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    drop(records);
+    woken.try_recv().unwrap();
+    assert!(flag.0.load(Ordering::SeqCst));
+    block_on(second).unwrap();
+    block_on(first).unwrap();
+}
+
+/// Room that is not taken goes to the next, from whichever code drops an emission.
+#[test]
+fn a_waker_that_panics_does_not_for_who_gives_up() {
+    let ([one, two], mut records) = streamed();
+    {
+        let mut first = Box::pin(one.new_token("two"));
+        let polled = first.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        let (said, woken) = mpsc::channel();
+        let waker = Waker::from(Arc::new(Panics(Mutex::new(said))));
+        let mut second = pin!(two.new_token("two"));
+        let polled = second.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        block_on(records.next()).unwrap();
+        assert!(woken.try_recv().is_err());
+        drop(first);
+        woken.try_recv().unwrap();
+        block_on(second).unwrap();
+    }
+    drop(records);
 }
 
 /// Takes its time for the end of a tool.

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use futures_core::Stream;
 use tokio::sync::Semaphore;
 
-use crate::delivery::{Receipt, Room, close_places, lock, wake};
+use crate::delivery::{Receipt, Room, lock, wake};
 use crate::events::Events;
 use crate::handler::{Deliver, Outcome};
 use crate::set::method;
@@ -216,9 +216,10 @@ impl<S: EventSet> Stream for Records<S> {
     type Item = Record<S>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Record<S>>> {
+        let waker = cx.waker().clone();
         let mut unread = lock(&self.unread);
         let Some(written) = unread.records.pop_front() else {
-            let before = unread.reader.replace(cx.waker().clone());
+            let before = unread.reader.replace(waker);
             let over = unread.over;
             drop(unread);
             drop(before);
@@ -237,7 +238,7 @@ impl<S: EventSet> Stream for Records<S> {
 impl<S: EventSet> Drop for Records<S> {
     fn drop(&mut self) {
         // Nobody is to wait for room that nobody makes.
-        close_places(&self.places);
+        self.places.close();
         let mut unread = lock(&self.unread);
         unread.over = true;
         let lost = (std::mem::take(&mut unread.records), unread.reader.take());

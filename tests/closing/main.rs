@@ -4,6 +4,7 @@
 mod closed;
 mod deep;
 mod inside;
+mod let_go;
 mod one_end;
 
 use std::time::Duration;

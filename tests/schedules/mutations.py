@@ -105,7 +105,7 @@ MUTATIONS = [
      "= (answered, timeout.filter(|_| false)) else {"),
     ("a run is not over while one in it is closed with it",
      "runs/closing.rs", "let left = finish(&run.node, terminal).await;",
-     "let node = run.node.clone(); drop(run); let left = finish(&node, terminal).await;"),
+     "let node = run.node.clone(); let run = drop(run); let left = finish(&node, terminal).await;"),
 ]
 
 

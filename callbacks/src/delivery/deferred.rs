@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use futures_util::FutureExt;
 
 use super::call::quietly;
-use super::driven::{Driven, hand_on, poll_once_more};
+use super::driven::{Driven, Waited, hand_on};
 use super::line::Line;
 use super::runtime::Handle;
 use super::sync::{AtomicBool, Mutex, MutexGuard, lock};
@@ -97,7 +97,7 @@ impl Deferred {
             deferred: self.clone(),
             number,
             held: Vec::new(),
-            driver: Some(driver),
+            driver: Waited::new(driver),
             responsible: false,
             waiter: queue.waiting.number(),
         })
@@ -184,7 +184,7 @@ pub(crate) struct Turn {
     number: u64,
     /// The work that waits to be released.
     held: Vec<u64>,
-    driver: Option<Driven<()>>,
+    driver: Waited<()>,
     /// Whether the work has to be done even if this is dropped.
     responsible: bool,
     waiter: u64,
@@ -269,7 +269,7 @@ impl Future for Turn {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         self.release();
         if self.poll_done(cx.waker().clone()).is_pending()
-            && poll_once_more(&mut self.driver, cx).is_pending()
+            && self.driver.poll(cx).is_pending()
             // The driver may have done just what is waited for here.
             && self.poll_done(cx.waker().clone()).is_pending()
         {

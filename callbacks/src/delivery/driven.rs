@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::Shared;
 
 use super::runtime::{Handle, at_hand, own_runtime};
-use super::wakers::quiet;
+use super::wakers::QuietWaker;
 use crate::BoxFuture;
 
 /// Such a future, for one of those who wait for it.
@@ -61,20 +61,35 @@ impl<F: Future<Output: Send> + Unpin + Send + 'static> Drop for Background<F> {
     }
 }
 
-/// Polls what is still under way: after its end, it is gone.
-pub(crate) fn poll_once_more<T: Clone>(
-    driven: &mut Option<Driven<T>>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<T>> {
-    let Some(waited) = driven else {
-        return Poll::Ready(None);
-    };
-    // It wakes under a lock, which a panic would poison for all. (An executor that polls right there what it is
-    // woken for waits for that lock: the ends of runs are not for it.)
-    let waker = quiet(cx.waker());
-    let polled = waited.poll_unpin(&mut Context::from_waker(&waker));
-    if polled.is_ready() {
-        *driven = None;
+/// Such a future, for who waits for it with a waker that may be anybody's. After its end, it is gone.
+///
+/// (It wakes under a lock, and is polled under it: an executor that polls what it is woken for right there waits
+/// for itself.)
+pub(crate) struct Waited<T: Clone> {
+    driven: Option<Driven<T>>,
+    waker: QuietWaker,
+}
+
+impl<T: Clone> Waited<T> {
+    pub(crate) fn new(driven: Driven<T>) -> Self {
+        Self {
+            driven: Some(driven),
+            waker: QuietWaker::default(),
+        }
     }
-    polled.map(Some)
+
+    /// `None` if it is gone.
+    pub(crate) fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<T>> {
+        let Some(driven) = &mut self.driven else {
+            return Poll::Ready(None);
+        };
+        let output = ready!(self.waker.poll(Pin::new(driven), cx));
+        self.driven = None;
+        Poll::Ready(Some(output))
+    }
+
+    /// What is still under way.
+    pub(crate) fn take(&mut self) -> Option<Driven<T>> {
+        self.driven.take()
+    }
 }

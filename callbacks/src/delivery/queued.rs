@@ -42,9 +42,11 @@ impl Surroundings {
         }
     }
 
-    /// The future, as if it were polled there; whichever runtime polls it.
-    pub(crate) fn around<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        ambient::scope(self.ambient, future).instrument(self.span)
+    /// The future, as if it were polled there; whichever runtime polls it. To leave them is code of users as well,
+    /// and is a part of it.
+    pub(crate) async fn around<F: Future>(self, future: F) -> F::Output {
+        let surrounded = ambient::scope(self.ambient, future);
+        surrounded.instrument(self.span).await
     }
 }
 

@@ -1,38 +1,24 @@
 //! Room in the bounded queues of background handlers.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use super::call::forget;
 use super::dispatcher::Background;
+use super::wakers::QuietWaker;
 use crate::EventSet;
 use crate::handler::{OnFull, Queue};
 
 /// What an event has in a queue.
 pub(crate) enum Room {
     /// A place, until this is dropped.
-    Place(#[allow(dead_code, reason = "it is held, that is all")] Place),
+    Place(#[allow(dead_code, reason = "it is held, that is all")] OwnedSemaphorePermit),
     /// No place of its own: it passes.
     Passes,
     /// None: it is not delivered.
     None,
-}
-
-/// It is given to who waits for it, whatever the executor does that is woken.
-pub(crate) struct Place(Option<OwnedSemaphorePermit>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let permit = self.0.take();
-        forget(catch_unwind(AssertUnwindSafe(|| drop(permit))));
-    }
-}
-
-/// Has nobody wait for room any more.
-pub(crate) fn close_places(places: &Semaphore) {
-    forget(catch_unwind(AssertUnwindSafe(|| places.close())));
 }
 
 /// The places of a queue that are free.
@@ -44,7 +30,7 @@ pub(crate) fn places(queue: Queue) -> Arc<Semaphore> {
 /// Room in a queue, if it has not to be waited for.
 pub(super) fn try_acquire<S: EventSet>(to: &Background<S>, free: Arc<Semaphore>) -> Option<Room> {
     match free.try_acquire_owned() {
-        Ok(permit) => Some(Room::Place(Place(Some(permit)))),
+        Ok(permit) => Some(Room::Place(permit)),
         Err(TryAcquireError::NoPermits) if to.queue.on_full == OnFull::Wait => None,
         Err(_) => Some(Room::None),
     }
@@ -64,12 +50,20 @@ pub(super) async fn acquire<S: EventSet>(
     let mut room: Vec<Room> = queues.iter().map(|_| Room::None).collect();
     for (at, (to, free)) in free {
         let place = match to.queue.on_full {
-            OnFull::Wait => free.acquire_owned().await.ok(),
+            OnFull::Wait => wait_for_one(free).await,
             OnFull::DropNewest => free.try_acquire_owned().ok(),
         };
         if let (Some(room), Some(place)) = (room.get_mut(at), place) {
-            *room = Room::Place(Place(Some(place)));
+            *room = Room::Place(place);
         }
     }
     room
+}
+
+/// `None` if there is never one again. Who waits is woken whatever the executors of others do: places are given
+/// back by destructors, too.
+async fn wait_for_one(free: Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    let mut waker = QuietWaker::default();
+    let mut acquires = pin!(free.acquire_owned());
+    poll_fn(|cx| waker.poll(acquires.as_mut(), cx)).await.ok()
 }

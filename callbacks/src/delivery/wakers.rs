@@ -1,13 +1,11 @@
-//! Those who wait for a change of what is under a lock, each by a number of its own.
-//!
-//! To clone a waker, to drop it and to wake by it is code of an executor's, which may poll right there. So
-//! none of it is done here: wakers come in as they are, and go out to where the lock is let go.
+//! Wakers. To clone one, to drop it and to wake by it is code of an executor's, which may panic.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::IntoValues;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use super::call::forget;
 
@@ -17,19 +15,49 @@ pub(crate) fn wake(waker: Waker) {
     forget(catch_unwind(AssertUnwindSafe(|| waker.wake())));
 }
 
-/// A waker for what is not ours, and would be broken by a panic of this one.
-pub(super) fn quiet(waker: &Waker) -> Waker {
-    Waker::from(Arc::new(Quiet(waker.clone())))
-}
+/// A waker for libraries, which a panic would break: they clone, wake and drop under their locks. Kept by who
+/// polls, so that what it stands for is hardly ever dropped there.
+#[derive(Default)]
+pub(super) struct QuietWaker(Option<Arc<Quiet>>);
 
 struct Quiet(Waker);
 
-impl Wake for Quiet {
-    fn wake(self: Arc<Self>) {
-        wake(self.0.clone());
+impl QuietWaker {
+    pub(super) fn poll<F: Future>(
+        &mut self,
+        future: Pin<&mut F>,
+        cx: &Context<'_>,
+    ) -> Poll<F::Output> {
+        let theirs = cx.waker();
+        let known = self.0.clone().filter(|known| known.0.will_wake(theirs));
+        let quiet = known.unwrap_or_else(|| Arc::new(Quiet(theirs.clone())));
+        let polled = future.poll(&mut Context::from_waker(&quiet.clone().into()));
+        // The one before goes after that.
+        self.0 = Some(quiet);
+        polled
     }
 }
 
+impl Wake for Quiet {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        forget(catch_unwind(AssertUnwindSafe(|| self.0.wake_by_ref())));
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let theirs = std::mem::replace(&mut self.0, Waker::noop().clone());
+        forget(catch_unwind(AssertUnwindSafe(|| drop(theirs))));
+    }
+}
+
+/// Those who wait for a change of what is under a lock, each by a number of its own. Their executors may poll
+/// where they wake, so none of that is done here: wakers come in as they are, and go out to where the lock is
+/// let go.
 #[derive(Default)]
 pub(super) struct Wakers {
     waiting: BTreeMap<u64, Waker>,

@@ -12,8 +12,8 @@ use tokio::sync::oneshot;
 use super::tree::{Node, Step};
 use crate::delivery::sync::{Mutex, lock};
 use crate::delivery::{
-    Driven, Place, Prepared, Receipts, Site, Turn, as_if_blocked, deliver, hand_on, holds, inside,
-    owe, poll_once_more, quietly,
+    Driven, Place, Prepared, Receipts, Site, Turn, Waited, as_if_blocked, deliver, hand_on, holds,
+    inside, owe, quietly,
 };
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
@@ -66,8 +66,8 @@ pub(super) async fn closing(
             Step::Closing(child) => ended(child.closing).await,
             Step::Abandoned(run, terminal) => {
                 let left = finish(&run.node, terminal).await;
-                // Nobody is there to raise it to; it is logged.
-                quietly(|| drop(left));
+                // Nobody is there to raise it to; it is logged. The run may be the last to have its handlers.
+                quietly(|| drop((left, run)));
             }
         }
     }
@@ -184,14 +184,14 @@ fn set_off(closing: Closing, node: &Node) {
 
 /// Waits for a closing, and sets it off when dropped before the end.
 struct WaitForClosing {
-    closing: Option<Closing>,
+    closing: Waited<Raised>,
     node: Arc<Node>,
 }
 
 impl WaitForClosing {
     fn new(closing: Closing, node: Arc<Node>) -> Self {
         Self {
-            closing: Some(closing),
+            closing: Waited::new(closing),
             node,
         }
     }
@@ -201,7 +201,7 @@ impl Future for WaitForClosing {
     type Output = Raised;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Raised> {
-        poll_once_more(&mut self.closing, cx).map(Option::flatten)
+        self.closing.poll(cx).map(Option::flatten)
     }
 }
 

@@ -171,6 +171,8 @@ impl Node {
         let closing: BoxFuture<'static, Raised> = Box::pin(async move {
             let closed = closing.await;
             node.forget();
+            // It may be the last to have the handlers.
+            quietly(|| drop(node));
             closed.unwrap_or_else(|panic| {
                 quietly(|| drop(panic));
                 None
