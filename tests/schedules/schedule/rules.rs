@@ -268,6 +268,19 @@ impl<'p> Checks<'p> {
         closings.map(|(at, _)| *at).min()
     }
 
+    /// Whether a handler of the run's start has raised by then.
+    fn raises_before(&self, run: RunId, at: usize) -> bool {
+        let closings = self.closings.get(&run).into_iter().flatten();
+        let mut raises = closings.filter(|(_, cause)| *cause == Cause::Raised);
+        raises.any(|(raises, _)| *raises < at)
+    }
+
+    /// Whether a handler may raise that it took too long. That shows in no call.
+    fn may_time_out(&self, began: &Began) -> bool {
+        let mut scope = began.scope.iter().map(|number| self.handler(*number));
+        scope.any(|handler| handler.raises && handler.may_be_late())
+    }
+
     fn is_closed_before(&self, run: RunId, at: usize) -> bool {
         self.closing(run).is_some_and(|closing| closing < at)
     }

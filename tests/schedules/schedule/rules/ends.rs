@@ -6,7 +6,7 @@ use callbacks::{ErrorKind, RunId};
 
 use super::super::history::{Returned, What};
 use super::super::plan::Way;
-use super::{Broken, Called, Cause, Checks, Emitted};
+use super::{Broken, Called, Cause, Checks};
 
 pub(super) fn runs_have_one_end(checks: &Checks<'_>, broken: &mut Broken) {
     let rule = "who hears a start hears one end";
@@ -77,15 +77,6 @@ pub(super) fn ends_have_a_cause(checks: &Checks<'_>, broken: &mut Broken) {
     for (run, ends) in checks.of_run(What::Terminal) {
         let start = starts[&run];
         let emission = start.began.emission;
-        // That shows in no call.
-        let times_out = |start: &Emitted<'_>| {
-            let mut scope = start
-                .began
-                .scope
-                .iter()
-                .map(|number| checks.handler(*number));
-            scope.any(|handler| handler.raises && handler.may_be_late())
-        };
         for end in ends.values() {
             let closes = |cause: Cause| {
                 let mut causes = checks.closings.get(&run).into_iter().flatten();
@@ -102,7 +93,9 @@ pub(super) fn ends_have_a_cause(checks: &Checks<'_>, broken: &mut Broken) {
                     Some((_, returned)) => *returned == Returned::Stopped,
                     None => true,
                 },
-                (None, Some(ErrorKind::Failed)) => closes(Cause::Raised) || times_out(start),
+                (None, Some(ErrorKind::Failed)) => {
+                    closes(Cause::Raised) || checks.may_time_out(start.began)
+                }
                 (None, Some(_)) => false,
             };
             if !is_caused {

@@ -39,11 +39,12 @@ pub(super) fn what_is_refused_is_closed(checks: &Checks<'_>, broken: &mut Broken
             continue;
         };
         let began = emitted.began;
-        // Its own end is what closes it.
+        // Its own end is what closes it; but where its start is put off, a handler of that may raise at any time.
         let mut around = checks.around(began.run.id);
         let is_closed = if began.what == What::Terminal {
             around.any(|run| checks.closing_of(run).is_some_and(|closing| closing < at))
-                || began.within.is_some() && checks.is_closed_before(began.run.id, emitted.at)
+                || began.within.is_some()
+                    && (checks.raises_before(began.run.id, at) || checks.may_time_out(began))
         } else {
             checks.is_closed_before(began.run.id, at)
         };
