@@ -1,14 +1,15 @@
-//! No code of users runs under the lock of a run tree, and what a subscriber does where a span is copied or
-//! dropped is code of users, too: here it emits in the same tree.
+//! What a subscriber does is code of users, too. Where a span is copied or dropped it emits in the same tree, for
+//! no such code runs under the lock of that; where one is entered it panics.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use callbacks::{Callbacks, ChainRun, OnFull, Queue, callback_handler, handler};
-use callbacks_tests::CHAIN;
+use callbacks_tests::{CHAIN, Log, TOOL};
+use futures_executor::block_on;
 use futures_util::FutureExt;
 use serde_json::Value;
 use tracing::span::{Attributes, Id, Record};
@@ -20,6 +21,7 @@ use tracing_core::span::Current;
 struct Emits {
     run: OnceLock<Arc<ChainRun>>,
     times: AtomicUsize,
+    panics: AtomicBool,
 }
 
 thread_local! {
@@ -58,7 +60,9 @@ impl Subscriber for Emits {
 
     fn event(&self, _: &Event<'_>) {}
 
-    fn enter(&self, _: &Id) {}
+    fn enter(&self, _: &Id) {
+        assert!(!self.panics.load(Ordering::SeqCst), "a subscriber");
+    }
 
     fn exit(&self, _: &Id) {}
 
@@ -144,4 +148,37 @@ fn in_a_record() {
         std::mem::forget(records);
         callbacks
     });
+}
+
+struct Ends(Log);
+
+#[callback_handler]
+impl Ends {
+    async fn on_chain_end(&self) {
+        self.0.add("chain");
+    }
+
+    async fn on_tool_end(&self) {
+        self.0.add("tool");
+    }
+}
+
+/// Also where the future that did not get to its end is dropped.
+#[test]
+fn that_panics_where_a_run_ends_stops_no_run_around() {
+    let (emits, log) = (Arc::new(Emits::default()), Log::new());
+    let subscriber = Dispatch::from(emits.clone() as Arc<dyn Subscriber + Send + Sync>);
+    let callbacks = Callbacks::new().with(Ends(log.clone()));
+    tracing::dispatcher::with_default(&subscriber, || {
+        let _span = tracing::info_span!("around");
+        block_on(async {
+            let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
+            let tool = chain.callbacks().tool_start(&TOOL, "").await.unwrap();
+            emits.panics.store(true, Ordering::SeqCst);
+            tool.end(Value::Null).await.unwrap();
+            emits.panics.store(false, Ordering::SeqCst);
+            chain.end(Value::Null).await.unwrap();
+        });
+    });
+    assert_eq!(log.lines().last().map(String::as_str), Some("chain"));
 }

@@ -6,6 +6,7 @@ use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Wake, Waker};
+use std::time::Duration;
 
 use callbacks::events::Events;
 use callbacks::{
@@ -153,6 +154,32 @@ fn a_waker_that_panics_does_not_for_who_gives_up() {
         block_on(second).unwrap();
     }
     drop(records);
+}
+
+/// Waits for ever.
+struct Stalls;
+
+#[callback_handler]
+impl Stalls {
+    async fn on_llm_new_token(&self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Where no runtime is at hand, all timers are those of one thread.
+#[test]
+fn a_waker_that_panics_stops_no_clock() {
+    let callbacks = || Callbacks::new().with(handler(Stalls).timeout(Duration::from_millis(1)));
+    let (first, second) = (callbacks(), callbacks());
+    let [first, second] = [&first, &second].map(|callbacks| block_on(start(callbacks)));
+    let (said, woken) = mpsc::channel();
+    let waker = Waker::from(Arc::new(Panics(Mutex::new(said))));
+    let mut emission = pin!(first.new_token("token"));
+    let polled = emission.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    woken.recv_timeout(LONG).unwrap();
+    block_on(second.new_token("token")).unwrap();
+    block_on(emission).unwrap();
 }
 
 /// Takes its time for the end of a tool.

@@ -7,6 +7,7 @@ mod errors;
 mod everywhere;
 mod given_up;
 mod hears;
+mod let_go;
 mod order;
 mod waits;
 

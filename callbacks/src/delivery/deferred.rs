@@ -2,7 +2,6 @@
 //! once the emission around it has reached all its handlers, and before anything later is emitted.
 
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_util::FutureExt;
 
-use super::call::quietly;
+use super::call::to_its_end;
 use super::driven::{Driven, Waited, hand_on};
 use super::line::Line;
 use super::runtime::Handle;
@@ -153,9 +152,7 @@ async fn drive(deferred: Arc<Deferred>) {
         let Some(work) = poll_fn(|cx| deferred.poll_next(DRIVER, cx)).await else {
             return;
         };
-        if let Err(panic) = AssertUnwindSafe(work).catch_unwind().await {
-            quietly(|| drop(panic));
-        }
+        to_its_end(work).await;
         deferred.done();
         if count.is_multiple_of(IN_A_ROW) {
             let_others().await;

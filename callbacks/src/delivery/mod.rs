@@ -52,7 +52,7 @@ pub use flush::{FlushReport, HandlerReport};
 
 pub(crate) use asking::{Replied, ask};
 pub(crate) use blocking::{as_if_blocked, block_on, wait_for};
-pub(crate) use call::{quietly, shown};
+pub(crate) use call::{quietly, shown, to_its_end};
 pub(crate) use callback::{holds, inside, owe};
 pub(crate) use deferred::Turn;
 pub(crate) use delivering::{Prepared, deliver};

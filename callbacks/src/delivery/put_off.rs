@@ -67,6 +67,8 @@ impl<S: EventSet> PutOff<S> {
                     let delivered = deliver(route, &place, &view, prepared).await;
                     then(delivered.and_then(|aftermath| aftermath.raise(&route.order)));
                 }
+                // It may be the last to have the handlers.
+                quietly(|| drop((registry, event, info)));
             };
             Box::pin(surroundings.around(delivered)) as _
         };

@@ -12,7 +12,7 @@ use tracing::{Instrument, Span};
 
 use super::aftermath::Aftermath;
 use super::blocking::{is_alone, work_alone};
-use super::call::{Calls, call_lane, poll_all, quietly};
+use super::call::{Calls, call_lane, poll_all, quietly, to_its_end};
 use super::dispatcher::{Background, Entry};
 use super::lane::{Job, Numbered};
 use super::room::Room;
@@ -42,11 +42,10 @@ impl Surroundings {
         }
     }
 
-    /// The future, as if it were polled there; whichever runtime polls it. To leave them is code of users as well,
-    /// and is a part of it.
-    pub(crate) async fn around<F: Future>(self, future: F) -> F::Output {
-        let surrounded = ambient::scope(self.ambient, future);
-        surrounded.instrument(self.span).await
+    /// The future, as if it were polled there; whichever runtime polls it. To poll and to drop it is code of users,
+    /// too.
+    pub(crate) fn around<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
+        ambient::scope(self.ambient, future).instrument(self.span)
     }
 }
 
@@ -142,18 +141,24 @@ impl<S: EventSet> QueuedCall<S> {
             } else {
                 receipt.counted();
             }
+            quietly(|| drop((entry, event, info)));
+            quietly(|| drop(surroundings));
             return;
         }
-        let _alone = surroundings.alone.then(work_alone);
-        let _runtime = surroundings.runtime.as_ref().map(Handle::enter);
-        let _span = surroundings.span.enter();
         let verdict = emission.as_ref().map(|emission| &emission.verdict);
-        let aftermath = ambient::call_in(surroundings.ambient.clone(), || {
-            let (run, event) = (Run::new(&info, seq, recorded_at), S::view(&event));
-            call_lane(&entry, &run, &event, receipt, verdict)
-        });
+        let aftermath = {
+            let _alone = surroundings.alone.then(work_alone);
+            let _runtime = surroundings.runtime.as_ref().map(Handle::enter);
+            let _span = surroundings.span.enter();
+            let aftermath = ambient::call_in(surroundings.ambient.clone(), || {
+                let (run, event) = (Run::new(&info, seq, recorded_at), S::view(&event));
+                call_lane(&entry, &run, &event, receipt, verdict)
+            });
+            quietly(|| drop((entry, event, info)));
+            aftermath
+        };
+        quietly(|| drop(surroundings));
         // Whoever waits may count on it that the handler is left alone.
-        quietly(|| drop((entry, event, info)));
         if let Some(emission) = emission {
             // Nobody waits if the emission was dropped.
             let _ = emission.tell.send(aftermath);
@@ -185,7 +190,8 @@ impl<S: EventSet> QueuedCall<S> {
             aftermath.hand_on();
             join_all(waiting).await;
         };
-        Surroundings::clone(&surroundings).around(called).await;
+        to_its_end(Surroundings::clone(&surroundings).around(called)).await;
         quietly(|| drop((entry, event, info)));
+        quietly(|| drop(surroundings));
     }
 }

@@ -19,6 +19,7 @@ use super::call::{AsyncCall, Called};
 use super::deferred::Turn;
 use super::ledger::Trouble;
 use super::runtime::timers;
+use super::wakers::QuietWaker;
 use crate::EventSet;
 
 /// A handler that is not done yet, and what it put off. A handler is waited for as long as its
@@ -157,6 +158,7 @@ pub(super) struct Timer {
     started: Instant,
     /// Unconstrained: a handler that has used up its task's budget must not stop the clock.
     sleep: Option<Pin<Box<Unconstrained<Sleep>>>>,
+    waker: QuietWaker,
 }
 
 impl Timer {
@@ -165,6 +167,7 @@ impl Timer {
             timeout,
             started: Instant::now(),
             sleep: at_hand(timeout).or_else(|| on_own_thread(timeout)),
+            waker: QuietWaker::default(),
         }
     }
 
@@ -175,7 +178,7 @@ impl Timer {
             let Some(sleep) = &mut self.sleep else {
                 return Poll::Ready(());
             };
-            let poll = || sleep.as_mut().poll(cx);
+            let poll = || self.waker.poll(sleep.as_mut(), cx);
             if let Ok(polled) = catch_unwind(AssertUnwindSafe(poll)) {
                 return polled;
             }

@@ -1,7 +1,6 @@
 //! The closing of a run: one shared future, driven by whoever waits for it, and handed on when the
 //! last one stops waiting. So a terminal event, once begun, reaches every handler in full.
 
-use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -13,7 +12,7 @@ use super::tree::{Node, Step};
 use crate::delivery::sync::{Mutex, lock};
 use crate::delivery::{
     Driven, Place, Prepared, Receipts, Site, Turn, Waited, as_if_blocked, deliver, hand_on, holds,
-    inside, owe, quietly,
+    inside, owe, quietly, to_its_end,
 };
 use crate::events::Events;
 use crate::events::owned::AnyEvent;
@@ -67,7 +66,8 @@ pub(super) async fn closing(
             Step::Abandoned(run, terminal) => {
                 let left = finish(&run.node, terminal).await;
                 // Nobody is there to raise it to; it is logged. The run may be the last to have its handlers.
-                quietly(|| drop((left, run)));
+                quietly(|| drop(left));
+                quietly(|| drop(run));
             }
         }
     }
@@ -99,9 +99,8 @@ async fn apart(closing: Closing, node: &Node) {
 
 /// Delivers the terminal event. Whatever happens there, the closing goes on: others wait for it.
 async fn finish(node: &Node, terminal: Option<Terminal>) -> Left {
-    let finished = AssertUnwindSafe(deliver_terminal(node, terminal)).catch_unwind();
-    finished.await.unwrap_or_else(|panic| {
-        quietly(|| drop(panic));
+    let finished = to_its_end(deliver_terminal(node, terminal));
+    finished.await.unwrap_or_else(|| {
         quietly(|| tracing::error!(run = %node.info.id(), "the closing of a run panicked"));
         Left::default()
     })
@@ -174,8 +173,9 @@ pub(super) fn close_unwaited(node: &Arc<Node>, terminal: Option<AnyEvent>, block
 fn set_off(closing: Closing, node: &Node) {
     let sequencer = &node.tree.sequencer;
     if inside() {
-        let closed = async move { drop(closing.await) };
-        let turn = sequencer.deferred.push(None, holds(), || Box::pin(closed));
+        let turn = sequencer
+            .deferred
+            .push(None, holds(), || Box::pin(ended(closing)));
         turn.into_iter().for_each(owe);
     } else {
         hand_on(closing, sequencer.home.as_ref());

@@ -1,7 +1,6 @@
 //! The open runs of one tree. Parents open before their children and close after them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -12,7 +11,7 @@ use super::DEEP;
 use super::closing::{Closing, Raised, Terminal, closing};
 use super::kinds::Family;
 use crate::delivery::sync::{AtomicBool, Mutex, lock};
-use crate::delivery::{Place, Registry, Sequencer, Site, Surroundings, quietly};
+use crate::delivery::{Place, Registry, Sequencer, Site, Surroundings, quietly, to_its_end};
 use crate::events::owned::AnyEvent;
 use crate::payload::{ErrorKind, RunError};
 use crate::{BoxFuture, EmitError, Live, RunInfo};
@@ -166,17 +165,14 @@ impl Node {
         let turn = self.tree.sequencer.deferred.turn();
         let depth = 1 + steps.iter().map(Step::depth).max().unwrap_or_default();
         let closing = closing(self.clone(), turn, steps, terminal);
-        let closing = AssertUnwindSafe(surroundings.around(closing)).catch_unwind();
+        let closing = surroundings.around(closing);
         let node = self.clone();
         let closing: BoxFuture<'static, Raised> = Box::pin(async move {
-            let closed = closing.await;
+            let raised = to_its_end(closing).await.flatten();
             node.forget();
             // It may be the last to have the handlers.
             quietly(|| drop(node));
-            closed.unwrap_or_else(|panic| {
-                quietly(|| drop(panic));
-                None
-            })
+            raised
         });
         let closing = closing.shared();
         if let Some(run) = open.runs.get_mut(&self.key) {
