@@ -42,6 +42,9 @@ impl Drop for Shared {
             .get_mut()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
+        if open.is_empty() {
+            return;
+        }
         let now = self
             .clock
             .as_ref()
