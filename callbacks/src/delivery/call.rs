@@ -2,14 +2,9 @@
 //! neither the run nor another handler notices, unless the handler is one whose errors are raised.
 
 use std::any::Any;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
-
-use futures_util::FutureExt;
-use futures_util::future::OptionFuture;
 
 use super::aftermath::Aftermath;
 use super::blocking;
@@ -261,17 +256,6 @@ pub(crate) fn shown(error: &EmitError) -> RunError {
 pub(crate) fn quietly(run: impl FnOnce()) {
     // What is put off is handed on.
     forget(callback::call(During::Waiting, run, drop));
-}
-
-/// Runs a future of which code of users is a part, and drops it. `None` if it panicked.
-pub(crate) async fn to_its_end<F: Future>(future: F) -> Option<F::Output> {
-    let mut future = pin!(OptionFuture::from(Some(future)));
-    let ended = AssertUnwindSafe(future.as_mut()).catch_unwind().await;
-    quietly(|| future.set(None.into()));
-    ended.unwrap_or_else(|panic| {
-        quietly(|| drop(panic));
-        None
-    })
 }
 
 /// To drop a panic could panic again.

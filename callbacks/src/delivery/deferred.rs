@@ -9,8 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use futures_util::FutureExt;
 
-use super::call::to_its_end;
-use super::driven::{Driven, Waited, hand_on};
+use super::driven::{Driven, Waited, hand_on, to_its_end};
 use super::line::Line;
 use super::runtime::Handle;
 use super::sync::{AtomicBool, Mutex, MutexGuard, lock};

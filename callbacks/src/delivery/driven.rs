@@ -1,12 +1,14 @@
 //! Futures that have to reach their end, whoever stops waiting for them: they are driven by
 //! whoever waits, and handed on to a runtime when nobody is left who feels responsible.
 
-use std::pin::Pin;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use futures_util::FutureExt;
-use futures_util::future::Shared;
+use futures_util::future::{OptionFuture, Shared};
 
+use super::call::quietly;
 use super::runtime::{Handle, at_hand, own_runtime};
 use super::wakers::QuietWaker;
 use crate::BoxFuture;
@@ -92,4 +94,15 @@ impl<T: Clone> Waited<T> {
     pub(crate) fn take(&mut self) -> Option<Driven<T>> {
         self.driven.take()
     }
+}
+
+/// Runs a future of which code of users is a part, and drops it. `None` if it panicked.
+pub(crate) async fn to_its_end<F: Future>(future: F) -> Option<F::Output> {
+    let mut future = pin!(OptionFuture::from(Some(future)));
+    let ended = AssertUnwindSafe(future.as_mut()).catch_unwind().await;
+    quietly(|| future.set(None.into()));
+    ended.unwrap_or_else(|panic| {
+        quietly(|| drop(panic));
+        None
+    })
 }

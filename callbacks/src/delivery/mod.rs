@@ -52,12 +52,12 @@ pub use flush::{FlushReport, HandlerReport};
 
 pub(crate) use asking::{Replied, ask};
 pub(crate) use blocking::{as_if_blocked, block_on, wait_for};
-pub(crate) use call::{quietly, shown, to_its_end};
+pub(crate) use call::{quietly, shown};
 pub(crate) use callback::{holds, inside, owe};
 pub(crate) use deferred::Turn;
 pub(crate) use delivering::{Prepared, deliver};
 pub(crate) use dispatcher::Entry;
-pub(crate) use driven::{Driven, Waited, hand_on};
+pub(crate) use driven::{Driven, Waited, hand_on, to_its_end};
 pub(crate) use emission::{Place, Site, emit};
 pub(crate) use flush::flush;
 pub(crate) use lane::Lane;

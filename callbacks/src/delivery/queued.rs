@@ -12,8 +12,9 @@ use tracing::{Instrument, Span};
 
 use super::aftermath::Aftermath;
 use super::blocking::{is_alone, work_alone};
-use super::call::{Calls, call_lane, poll_all, quietly, to_its_end};
+use super::call::{Calls, call_lane, poll_all, quietly};
 use super::dispatcher::{Background, Entry};
+use super::driven::to_its_end;
 use super::lane::{Job, Numbered};
 use super::room::Room;
 use super::sequencer::To;

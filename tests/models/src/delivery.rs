@@ -30,7 +30,7 @@ mod models;
 
 pub(crate) use call::{holds, inside, owe, quietly};
 pub(crate) use deferred::Turn;
-pub(crate) use driven::{Driven, hand_on, poll_once_more};
+pub(crate) use driven::{Driven, Waited, hand_on, to_its_end};
 pub(crate) use emission::{
     Heard, Place, Prepared, Receipts, Registry, Sequencer, Site, Surroundings, deliver,
 };
