@@ -1,14 +1,14 @@
 //! What a subscriber does is code of users, too. Where a span is copied or dropped it emits in the same tree, for
-//! no such code runs under the lock of that; where one is entered it panics.
+//! no such code runs under the lock of that; where one is entered or left it panics.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use callbacks::{Callbacks, ChainRun, OnFull, Queue, callback_handler, handler};
-use callbacks_tests::{CHAIN, Log, TOOL};
+use callbacks::{BoxError, Callbacks, ChainRun, OnFull, Queue, callback_handler, handler};
+use callbacks_tests::{CHAIN, Log, TOOL, raised};
 use futures_executor::block_on;
 use futures_util::FutureExt;
 use serde_json::Value;
@@ -21,7 +21,7 @@ use tracing_core::span::Current;
 struct Emits {
     run: OnceLock<Arc<ChainRun>>,
     times: AtomicUsize,
-    panics: AtomicBool,
+    panics_in: Mutex<&'static str>,
 }
 
 thread_local! {
@@ -44,6 +44,13 @@ impl Emits {
     }
 }
 
+impl Emits {
+    fn comes_to(&self, place: &str) {
+        let panics = *self.panics_in.lock().unwrap() == place;
+        assert!(!panics, "a subscriber");
+    }
+}
+
 impl Subscriber for Emits {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
@@ -61,10 +68,12 @@ impl Subscriber for Emits {
     fn event(&self, _: &Event<'_>) {}
 
     fn enter(&self, _: &Id) {
-        assert!(!self.panics.load(Ordering::SeqCst), "a subscriber");
+        self.comes_to("enter");
     }
 
-    fn exit(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {
+        self.comes_to("exit");
+    }
 
     fn clone_span(&self, id: &Id) -> Id {
         self.emit();
@@ -163,22 +172,35 @@ impl Ends {
     }
 }
 
-/// Also where the future that did not get to its end is dropped.
+struct Fails;
+
+#[callback_handler]
+impl Fails {
+    fn on_tool_end(&self) -> Result<(), BoxError> {
+        Err("it failed".into())
+    }
+}
+
 #[test]
-fn that_panics_where_a_run_ends_stops_no_run_around() {
-    let (emits, log) = (Arc::new(Emits::default()), Log::new());
-    let subscriber = Dispatch::from(emits.clone() as Arc<dyn Subscriber + Send + Sync>);
-    let callbacks = Callbacks::new().with(Ends(log.clone()));
-    tracing::dispatcher::with_default(&subscriber, || {
-        let _span = tracing::info_span!("around");
-        block_on(async {
-            let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
-            let tool = chain.callbacks().tool_start(&TOOL, "").await.unwrap();
-            emits.panics.store(true, Ordering::SeqCst);
-            tool.end(Value::Null).await.unwrap();
-            emits.panics.store(false, Ordering::SeqCst);
-            chain.end(Value::Null).await.unwrap();
+fn that_panics_stops_no_run_and_loses_no_error() {
+    for place in ["enter", "exit"] {
+        let (emits, log) = (Arc::new(Emits::default()), Log::new());
+        let subscriber = Dispatch::from(emits.clone() as Arc<dyn Subscriber + Send + Sync>);
+        let callbacks = Callbacks::new()
+            .with(Ends(log.clone()))
+            .with(handler(Fails).raise_errors());
+        tracing::dispatcher::with_default(&subscriber, || {
+            let _span = tracing::info_span!("around");
+            block_on(async {
+                let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
+                let tool = chain.callbacks().tool_start(&TOOL, "").await.unwrap();
+                *emits.panics_in.lock().unwrap() = place;
+                let (_, method, error) = raised(tool.end(Value::Null).await);
+                *emits.panics_in.lock().unwrap() = "";
+                assert_eq!((method, &*error), ("on_tool_end", "it failed"));
+                chain.end(Value::Null).await.unwrap();
+            });
         });
-    });
-    assert_eq!(log.lines().last().map(String::as_str), Some("chain"));
+        assert_eq!(log.lines(), ["tool", "chain"], "{place}");
+    }
 }

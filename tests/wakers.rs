@@ -169,7 +169,7 @@ impl Stalls {
 /// Where no runtime is at hand, all timers are those of one thread.
 #[test]
 fn a_waker_that_panics_stops_no_clock() {
-    let callbacks = || Callbacks::new().with(handler(Stalls).timeout(Duration::from_millis(1)));
+    let callbacks = || Callbacks::new().with(handler(Stalls).timeout(Duration::from_millis(50)));
     let (first, second) = (callbacks(), callbacks());
     let [first, second] = [&first, &second].map(|callbacks| block_on(start(callbacks)));
     let (said, woken) = mpsc::channel();

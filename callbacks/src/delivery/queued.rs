@@ -1,14 +1,17 @@
 //! Calls of handlers away from the emission: on lanes, whether it waits for them or not.
 
 use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use futures_util::future::join_all;
+use pin_project_lite::pin_project;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use super::aftermath::Aftermath;
 use super::blocking::{is_alone, work_alone};
@@ -43,11 +46,38 @@ impl Surroundings {
         }
     }
 
-    /// The future, as if it were polled there; whichever runtime polls it. To poll and to drop it is code of users,
-    /// too.
+    /// The future, as if it were polled there; whichever runtime polls it.
     pub(crate) fn around<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        ambient::scope(self.ambient, future).instrument(self.span)
+        InSpan {
+            span: self.span,
+            future: ambient::scope(self.ambient, future),
+        }
     }
+}
+
+pin_project! {
+    struct InSpan<F> {
+        span: Span,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for InSpan<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        call_in(this.span, || this.future.poll(cx))
+    }
+}
+
+/// Calls it in the span, whatever the subscriber does where that is entered and left.
+fn call_in<R>(span: &Span, call: impl FnOnce() -> R) -> R {
+    let entered = catch_unwind(AssertUnwindSafe(|| span.enter()));
+    let called = catch_unwind(AssertUnwindSafe(call));
+    quietly(|| drop(entered));
+    called.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// An event for one handler, to be called elsewhere.
@@ -150,13 +180,14 @@ impl<S: EventSet> QueuedCall<S> {
         let aftermath = {
             let _alone = surroundings.alone.then(work_alone);
             let _runtime = surroundings.runtime.as_ref().map(Handle::enter);
-            let _span = surroundings.span.enter();
-            let aftermath = ambient::call_in(surroundings.ambient.clone(), || {
-                let (run, event) = (Run::new(&info, seq, recorded_at), S::view(&event));
-                call_lane(&entry, &run, &event, receipt, verdict)
-            });
-            quietly(|| drop((entry, event, info)));
-            aftermath
+            call_in(&surroundings.span, || {
+                let aftermath = ambient::call_in(surroundings.ambient.clone(), || {
+                    let (run, event) = (Run::new(&info, seq, recorded_at), S::view(&event));
+                    call_lane(&entry, &run, &event, receipt, verdict)
+                });
+                quietly(|| drop((entry, event, info)));
+                aftermath
+            })
         };
         quietly(|| drop(surroundings));
         // Whoever waits may count on it that the handler is left alone.

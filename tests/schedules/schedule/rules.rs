@@ -148,7 +148,8 @@ impl<'p> Checks<'p> {
                     let called = &mut checks.calls[at_call[call]];
                     called.left = Some((at, *how));
                     let called = *called;
-                    let raises = checks.handler(called.call.handler).raises && called.fails();
+                    let handler = checks.handler(called.call.handler);
+                    let raises = handler.raises && !handler.is_queued() && called.fails();
                     if raises && called.call.what == What::Start {
                         checks.closes(called.call.run.id, at, Cause::Raised);
                     }
@@ -278,7 +279,7 @@ impl<'p> Checks<'p> {
     /// Whether a handler may raise that it took too long. That shows in no call.
     fn may_time_out(&self, began: &Began) -> bool {
         let mut scope = began.scope.iter().map(|number| self.handler(*number));
-        scope.any(|handler| handler.raises && handler.may_be_late())
+        scope.any(|handler| handler.raises && !handler.is_queued() && handler.may_be_late())
     }
 
     fn is_closed_before(&self, run: RunId, at: usize) -> bool {
