@@ -7,7 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use callbacks::{BoxError, Callbacks, ChainRun, OnFull, Queue, callback_handler, handler};
+use callbacks::{
+    BoxError, Callbacks, ChainRun, EmitError, OnFull, Queue, callback_handler, handler,
+};
 use callbacks_tests::{CHAIN, Log, TOOL, raised};
 use futures_executor::block_on;
 use futures_util::FutureExt;
@@ -22,6 +24,7 @@ struct Emits {
     run: OnceLock<Arc<ChainRun>>,
     times: AtomicUsize,
     panics_in: Mutex<&'static str>,
+    at_exit: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
 thread_local! {
@@ -72,6 +75,9 @@ impl Subscriber for Emits {
     }
 
     fn exit(&self, _: &Id) {
+        if let Some(act) = self.at_exit.get() {
+            act();
+        }
         self.comes_to("exit");
     }
 
@@ -203,4 +209,40 @@ fn that_panics_stops_no_run_and_loses_no_error() {
         });
         assert_eq!(log.lines(), ["tool", "chain"], "{place}");
     }
+}
+
+struct Refuses;
+
+#[callback_handler]
+impl Refuses {
+    fn on_custom_event(&self) -> Result<(), BoxError> {
+        Err("it refuses".into())
+    }
+}
+
+/// Where a span is left, no handler is called any more.
+#[test]
+fn that_emits_where_a_span_is_left_hears_what_is_raised() {
+    let emits = Arc::new(Emits::default());
+    let subscriber = Dispatch::from(emits.clone() as Arc<dyn Subscriber + Send + Sync>);
+    let callbacks = Callbacks::new().with(Ends(Log::new())).with(Hears);
+    let refused = Callbacks::new().with(handler(Refuses).raise_errors().inline());
+    let (told, results) = mpsc::channel();
+    let act = move || {
+        let emitted = refused.custom_event("left", || Value::Null).now_or_never();
+        told.send(emitted).unwrap();
+    };
+    assert!(emits.at_exit.set(Box::new(act)).is_ok());
+    tracing::dispatcher::with_default(&subscriber, || {
+        let _span = tracing::info_span!("around");
+        block_on(async {
+            let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
+            chain.text("by a plain method").await.unwrap();
+            chain.end(Value::Null).await.unwrap();
+        });
+    });
+    let results: Vec<_> = results.try_iter().collect();
+    assert!(results.len() >= 2, "{results:?}");
+    let is_raised = |result: &Option<_>| matches!(result, Some(Err(EmitError::Raised { .. })));
+    assert!(results.iter().all(is_raised), "{results:?}");
 }

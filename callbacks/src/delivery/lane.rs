@@ -167,7 +167,7 @@ impl Job {
 }
 
 /// A job catches the panics of the handler's method. This is for what else a user's code does here,
-/// such as entering a span.
+/// such as an executor that is woken.
 fn run(call: Call, numbered: Numbered) {
     forget(catch_unwind(AssertUnwindSafe(|| call(numbered))));
 }

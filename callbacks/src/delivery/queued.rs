@@ -15,7 +15,7 @@ use tracing::Span;
 
 use super::aftermath::Aftermath;
 use super::blocking::{is_alone, work_alone};
-use super::call::{Calls, call_lane, poll_all, quietly};
+use super::call::{Calls, call_lane, forget, poll_all, quietly};
 use super::dispatcher::{Background, Entry};
 use super::driven::to_its_end;
 use super::lane::{Job, Numbered};
@@ -49,17 +49,17 @@ impl Surroundings {
     /// The future, as if it were polled there; whichever runtime polls it.
     pub(crate) fn around<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
         InSpan {
-            span: self.span,
             future: ambient::scope(self.ambient, future),
+            span: self.span,
         }
     }
 }
 
 pin_project! {
     struct InSpan<F> {
-        span: Span,
         #[pin]
         future: F,
+        span: Span,
     }
 }
 
@@ -76,7 +76,8 @@ impl<F: Future> Future for InSpan<F> {
 fn call_in<R>(span: &Span, call: impl FnOnce() -> R) -> R {
     let entered = catch_unwind(AssertUnwindSafe(|| span.enter()));
     let called = catch_unwind(AssertUnwindSafe(call));
-    quietly(|| drop(entered));
+    // No handler is left: what a subscriber emits there is not put off.
+    forget(catch_unwind(AssertUnwindSafe(|| drop(entered))));
     called.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
