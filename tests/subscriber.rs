@@ -1,9 +1,9 @@
 //! What a subscriber does is code of users, too. Where a span is copied or dropped it emits in the same tree, for
-//! no such code runs under the lock of that; where one is entered or left it panics.
+//! no such code runs under the lock of that; where one is entered or left it panics, or emits.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, mpsc};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -18,13 +18,12 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Dispatch, Event, Metadata, Subscriber};
 use tracing_core::span::Current;
 
-/// Emits in the run whenever a span is copied or dropped.
+/// Emits in the run whenever a span is copied or dropped, and acts where one is entered or left.
 #[derive(Default)]
 struct Emits {
     run: OnceLock<Arc<ChainRun>>,
     times: AtomicUsize,
-    panics_in: Mutex<&'static str>,
-    at_exit: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    at_spans: OnceLock<Box<dyn Fn(Way) + Send + Sync>>,
 }
 
 thread_local! {
@@ -45,13 +44,18 @@ impl Emits {
         }
         WATCHED.set(true);
     }
+
+    fn at_span(&self, way: Way) {
+        if let Some(act) = self.at_spans.get() {
+            act(way);
+        }
+    }
 }
 
-impl Emits {
-    fn comes_to(&self, place: &str) {
-        let panics = *self.panics_in.lock().unwrap() == place;
-        assert!(!panics, "a subscriber");
-    }
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
 }
 
 impl Subscriber for Emits {
@@ -71,14 +75,11 @@ impl Subscriber for Emits {
     fn event(&self, _: &Event<'_>) {}
 
     fn enter(&self, _: &Id) {
-        self.comes_to("enter");
+        self.at_span(Way::In);
     }
 
     fn exit(&self, _: &Id) {
-        if let Some(act) = self.at_exit.get() {
-            act();
-        }
-        self.comes_to("exit");
+        self.at_span(Way::Out);
     }
 
     fn clone_span(&self, id: &Id) -> Id {
@@ -185,13 +186,24 @@ impl Fails {
     fn on_tool_end(&self) -> Result<(), BoxError> {
         Err("it failed".into())
     }
+
+    fn on_custom_event(&self) -> Result<(), BoxError> {
+        Err("it failed".into())
+    }
 }
 
 #[test]
 fn that_panics_stops_no_run_and_loses_no_error() {
-    for place in ["enter", "exit"] {
+    for place in [Way::In, Way::Out] {
         let (emits, log) = (Arc::new(Emits::default()), Log::new());
         let subscriber = Dispatch::from(emits.clone() as Arc<dyn Subscriber + Send + Sync>);
+        let panics = Arc::new(AtomicBool::new(false));
+        let armed = panics.clone();
+        let act = move |way| {
+            let panics = way == place && armed.load(Ordering::SeqCst);
+            assert!(!panics, "a subscriber");
+        };
+        assert!(emits.at_spans.set(Box::new(act)).is_ok());
         let callbacks = Callbacks::new()
             .with(Ends(log.clone()))
             .with(handler(Fails).raise_errors());
@@ -200,23 +212,14 @@ fn that_panics_stops_no_run_and_loses_no_error() {
             block_on(async {
                 let chain = callbacks.chain_start(&CHAIN, Value::Null).await.unwrap();
                 let tool = chain.callbacks().tool_start(&TOOL, "").await.unwrap();
-                *emits.panics_in.lock().unwrap() = place;
+                panics.store(true, Ordering::SeqCst);
                 let (_, method, error) = raised(tool.end(Value::Null).await);
-                *emits.panics_in.lock().unwrap() = "";
+                panics.store(false, Ordering::SeqCst);
                 assert_eq!((method, &*error), ("on_tool_end", "it failed"));
                 chain.end(Value::Null).await.unwrap();
             });
         });
-        assert_eq!(log.lines(), ["tool", "chain"], "{place}");
-    }
-}
-
-struct Refuses;
-
-#[callback_handler]
-impl Refuses {
-    fn on_custom_event(&self) -> Result<(), BoxError> {
-        Err("it refuses".into())
+        assert_eq!(log.lines(), ["tool", "chain"], "{place:?}");
     }
 }
 
@@ -226,13 +229,15 @@ fn that_emits_where_a_span_is_left_hears_what_is_raised() {
     let emits = Arc::new(Emits::default());
     let subscriber = Dispatch::from(emits.clone() as Arc<dyn Subscriber + Send + Sync>);
     let callbacks = Callbacks::new().with(Ends(Log::new())).with(Hears);
-    let refused = Callbacks::new().with(handler(Refuses).raise_errors().inline());
+    let refused = Callbacks::new().with(handler(Fails).raise_errors().inline());
     let (told, results) = mpsc::channel();
-    let act = move || {
-        let emitted = refused.custom_event("left", || Value::Null).now_or_never();
-        told.send(emitted).unwrap();
+    let act = move |way| {
+        if way == Way::Out {
+            let emitted = refused.custom_event("left", || Value::Null).now_or_never();
+            told.send(emitted).unwrap();
+        }
     };
-    assert!(emits.at_exit.set(Box::new(act)).is_ok());
+    assert!(emits.at_spans.set(Box::new(act)).is_ok());
     tracing::dispatcher::with_default(&subscriber, || {
         let _span = tracing::info_span!("around");
         block_on(async {

@@ -21,7 +21,10 @@ use tally::Tally;
 
 const SCHEDULES: u64 = 3_000;
 /// Seeds that found something. They find it again as long as nothing else is drawn before it.
-const FOUND: &[u64] = &[];
+const FOUND: &[u64] = &[
+    // A rule that was too strict: a start that a handler put off in another tree raises before its end is emitted.
+    6_821_673_900_261_441_812,
+];
 
 fn variable(name: &str) -> Option<u64> {
     env::var(name).ok()?.parse().ok()

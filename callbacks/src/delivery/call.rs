@@ -2,6 +2,7 @@
 //! neither the run nor another handler notices, unless the handler is one whose errors are raised.
 
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::thread;
@@ -258,8 +259,13 @@ pub(crate) fn quietly(run: impl FnOnce()) {
     forget(callback::call(During::Waiting, run, drop));
 }
 
+/// Runs code of others, where no handler is called. No panic of it gets out.
+pub(super) fn contained(run: impl FnOnce()) {
+    forget(catch_unwind(AssertUnwindSafe(run)));
+}
+
 /// To drop a panic could panic again.
-pub(super) fn forget(outcome: thread::Result<()>) {
+fn forget(outcome: thread::Result<()>) {
     if let Err(panic) = outcome {
         std::mem::forget(panic);
     }

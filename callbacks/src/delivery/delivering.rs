@@ -14,10 +14,11 @@ use super::call::{Called, Calls, call_all, poll_all};
 use super::dispatcher::Route;
 use super::emission::Place;
 use super::ledger::Receipt;
-use super::queued::{Emission, QueuedCall, Surroundings};
+use super::queued::{Emission, QueuedCall};
 use super::receipts::{self, Receipts};
 use super::room::{self, Room};
 use super::sequencer::{Addressed, Held};
+use super::surroundings::Surroundings;
 use super::waiting::{OnLane, Verdict, Waiting};
 use crate::{EmitError, EventSet, Run};
 

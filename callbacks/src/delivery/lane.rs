@@ -3,12 +3,11 @@
 //! thread has the lane at the moment, an async one in a task that has it.
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::call::forget;
+use super::call::contained;
 use super::ledger::Receipt;
 use super::line::Line;
 use super::runtime::Handle;
@@ -169,7 +168,7 @@ impl Job {
 /// A job catches the panics of the handler's method. This is for what else a user's code does here,
 /// such as an executor that is woken.
 fn run(call: Call, numbered: Numbered) {
-    forget(catch_unwind(AssertUnwindSafe(|| call(numbered))));
+    contained(|| call(numbered));
 }
 
 impl State {

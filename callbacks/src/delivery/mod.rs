@@ -10,7 +10,7 @@
 //! | rule | is kept in |
 //! |---|---|
 //! | nobody listening costs nothing | `emission`, `registry` |
-//! | where a method runs | `dispatcher`; `workers` for sync methods, `task` for async ones in the background; `blocking` where a thread waits |
+//! | where a method runs | `dispatcher`; `workers` for sync methods, `task` for async ones in the background; `blocking` where a thread waits; in which `surroundings` |
 //! | everything queued is in the order of its numbers | `sequencer`, `lane`, `line` |
 //! | an emission waits for awaited handlers, and for room | `delivering`, `waiting`, `room` |
 //! | a failure is one handler's own | `call` |
@@ -42,6 +42,7 @@ mod registry;
 mod room;
 mod runtime;
 mod sequencer;
+mod surroundings;
 pub(crate) mod sync;
 mod task;
 mod waiting;
@@ -64,10 +65,10 @@ pub(crate) use lane::Lane;
 pub(crate) use ledger::Receipt;
 pub(crate) use perhaps::Perhaps;
 pub(crate) use put_off::PutOff;
-pub(crate) use queued::Surroundings;
 pub(crate) use receipts::Receipts;
 pub(crate) use registry::{Reach, Registry};
 pub(crate) use room::{Room, places};
 pub(crate) use sequencer::Sequencer;
+pub(crate) use surroundings::Surroundings;
 pub(crate) use sync::lock;
 pub(crate) use wakers::wake;

@@ -8,8 +8,8 @@ use super::deferred::Turn;
 use super::delivering::{Prepared, deliver};
 use super::dispatcher::Route;
 use super::emission::Place;
-use super::queued::Surroundings;
 use super::receipts::Receipts;
+use super::surroundings::Surroundings;
 use crate::{EmitError, EventSet, Live};
 
 /// An event to be put off: copied, but not queued yet.

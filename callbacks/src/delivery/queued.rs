@@ -1,85 +1,23 @@
 //! Calls of handlers away from the emission: on lanes, whether it waits for them or not.
 
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::SystemTime;
 
 use futures_util::future::join_all;
-use pin_project_lite::pin_project;
-use tokio::runtime::Handle;
 use tokio::sync::oneshot;
-use tracing::Span;
 
 use super::aftermath::Aftermath;
-use super::blocking::{is_alone, work_alone};
-use super::call::{Calls, call_lane, forget, poll_all, quietly};
+use super::call::{Calls, call_lane, poll_all, quietly};
 use super::dispatcher::{Background, Entry};
 use super::driven::to_its_end;
 use super::lane::{Job, Numbered};
 use super::room::Room;
 use super::sequencer::To;
+use super::surroundings::Surroundings;
 use super::waiting::Verdict;
-use crate::ambient::{self, Ambient};
 use crate::{BoxFuture, EventSet, Live, Run};
-
-/// The surroundings of an emission, which a method that is called elsewhere finds as if it were
-/// called there.
-#[derive(Clone)]
-pub(crate) struct Surroundings {
-    runtime: Option<Handle>,
-    /// Whether tasks go to our own runtime instead, for that one stands still.
-    alone: bool,
-    span: Span,
-    ambient: Option<Ambient>,
-}
-
-impl Surroundings {
-    pub(crate) fn here() -> Self {
-        Self {
-            runtime: Handle::try_current().ok(),
-            alone: is_alone(),
-            span: Span::current(),
-            ambient: ambient::current(),
-        }
-    }
-
-    /// The future, as if it were polled there; whichever runtime polls it.
-    pub(crate) fn around<F: Future>(self, future: F) -> impl Future<Output = F::Output> {
-        InSpan {
-            future: ambient::scope(self.ambient, future),
-            span: self.span,
-        }
-    }
-}
-
-pin_project! {
-    struct InSpan<F> {
-        #[pin]
-        future: F,
-        span: Span,
-    }
-}
-
-impl<F: Future> Future for InSpan<F> {
-    type Output = F::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
-        let this = self.project();
-        call_in(this.span, || this.future.poll(cx))
-    }
-}
-
-/// Calls it in the span, whatever the subscriber does where that is entered and left.
-fn call_in<R>(span: &Span, call: impl FnOnce() -> R) -> R {
-    let entered = catch_unwind(AssertUnwindSafe(|| span.enter()));
-    let called = catch_unwind(AssertUnwindSafe(call));
-    // No handler is left: what a subscriber emits there is not put off.
-    forget(catch_unwind(AssertUnwindSafe(|| drop(entered))));
-    called.unwrap_or_else(|panic| resume_unwind(panic))
-}
 
 /// An event for one handler, to be called elsewhere.
 pub(super) struct QueuedCall<S: EventSet> {
@@ -145,8 +83,7 @@ impl<S: EventSet> QueuedCall<S> {
     }
 
     fn task_job(self, room: Room) -> Job {
-        let Surroundings { runtime, alone, .. } = &*self.surroundings;
-        let runtime = runtime.clone().filter(|_| !alone);
+        let runtime = self.surroundings.runtime_for_tasks();
         let start = move |numbered| -> BoxFuture<'static, ()> {
             drop(room);
             Box::pin(self.drive(numbered))
@@ -178,18 +115,12 @@ impl<S: EventSet> QueuedCall<S> {
             return;
         }
         let verdict = emission.as_ref().map(|emission| &emission.verdict);
-        let aftermath = {
-            let _alone = surroundings.alone.then(work_alone);
-            let _runtime = surroundings.runtime.as_ref().map(Handle::enter);
-            call_in(&surroundings.span, || {
-                let aftermath = ambient::call_in(surroundings.ambient.clone(), || {
-                    let (run, event) = (Run::new(&info, seq, recorded_at), S::view(&event));
-                    call_lane(&entry, &run, &event, receipt, verdict)
-                });
-                quietly(|| drop((entry, event, info)));
-                aftermath
-            })
-        };
+        let aftermath = surroundings.call(|| {
+            let (run, view) = (Run::new(&info, seq, recorded_at), S::view(&event));
+            let aftermath = call_lane(&entry, &run, &view, receipt, verdict);
+            quietly(|| drop((entry, event, info)));
+            aftermath
+        });
         quietly(|| drop(surroundings));
         // Whoever waits may count on it that the handler is left alone.
         if let Some(emission) = emission {

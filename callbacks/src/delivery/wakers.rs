@@ -2,17 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::IntoValues;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
-use super::call::forget;
+use super::call::contained;
 
 /// Wakes. What an executor does wrong there stops nobody here: others are woken after it, and this may be
 /// a destructor while something panics.
 pub(crate) fn wake(waker: Waker) {
-    forget(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+    contained(|| waker.wake());
 }
 
 /// A waker for libraries, which a panic would break: they clone, wake and drop under their locks. Kept by who
@@ -44,14 +43,14 @@ impl Wake for Quiet {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        forget(catch_unwind(AssertUnwindSafe(|| self.0.wake_by_ref())));
+        contained(|| self.0.wake_by_ref());
     }
 }
 
 impl Drop for Quiet {
     fn drop(&mut self) {
         let theirs = std::mem::replace(&mut self.0, Waker::noop().clone());
-        forget(catch_unwind(AssertUnwindSafe(|| drop(theirs))));
+        contained(|| drop(theirs));
     }
 }
 

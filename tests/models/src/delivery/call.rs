@@ -2,10 +2,9 @@
 //! it wants to.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
 
 pub(crate) fn quietly(run: impl FnOnce()) {
-    forget(catch_unwind(AssertUnwindSafe(run)));
+    contained(run);
 }
 
 pub(crate) fn inside() -> bool {
@@ -20,8 +19,8 @@ pub(crate) fn owe(_: super::Turn) {
     unreachable!("that is for a callback");
 }
 
-pub(super) fn forget(outcome: thread::Result<()>) {
-    if let Err(panic) = outcome {
+pub(super) fn contained(run: impl FnOnce()) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
         std::mem::forget(panic);
     }
 }
