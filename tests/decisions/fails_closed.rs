@@ -20,37 +20,41 @@ use tokio::sync::Notify;
 use super::LONG;
 
 mod subscriber {
-    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::{Arc, Mutex};
     use std::thread;
+
     use tracing::span::{Attributes, Id, Record};
     use tracing::{Event, Metadata, Subscriber};
     use tracing_core::span::Current;
 
     /// Panics where a span is entered on a lane.
     #[derive(Default)]
-    pub(super) struct Panics(Mutex<Option<&'static Metadata<'static>>>);
+    pub(super) struct Panics {
+        span: Mutex<Option<&'static Metadata<'static>>>,
+        pub(super) has_panicked: Arc<AtomicBool>,
+    }
 
     impl Subscriber for Panics {
         fn enabled(&self, metadata: &Metadata<'_>) -> bool {
             metadata.is_span()
         }
         fn new_span(&self, attributes: &Attributes<'_>) -> Id {
-            *self.0.lock().unwrap() = Some(attributes.metadata());
+            *self.span.lock().unwrap() = Some(attributes.metadata());
             Id::from_u64(1)
         }
         fn record(&self, _: &Id, _: &Record<'_>) {}
         fn record_follows_from(&self, _: &Id, _: &Id) {}
         fn event(&self, _: &Event<'_>) {}
         fn enter(&self, _: &Id) {
-            assert_ne!(
-                thread::current().name(),
-                Some("callbacks-lane"),
-                "a bug in a subscriber"
-            );
+            if thread::current().name() == Some("callbacks-lane") {
+                self.has_panicked.store(true, Ordering::SeqCst);
+                panic!("a bug in a subscriber");
+            }
         }
         fn exit(&self, _: &Id) {}
         fn current_span(&self) -> Current {
-            match *self.0.lock().unwrap() {
+            match *self.span.lock().unwrap() {
                 Some(metadata) => Current::new(Id::from_u64(1), metadata),
                 None => Current::none(),
             }
@@ -63,7 +67,9 @@ mod subscriber {
 fn a_handler_is_asked_whatever_a_subscriber_does() {
     let log = Log::new();
     let callbacks = Callbacks::new().with(Stops(log.clone()));
-    let started = tracing::subscriber::with_default(subscriber::Panics::default(), || {
+    let panics = subscriber::Panics::default();
+    let has_panicked = panics.has_panicked.clone();
+    let started = tracing::subscriber::with_default(panics, || {
         let _span = tracing::info_span!("request").entered();
         futures_executor::block_on(async {
             callbacks.tool_start(&TOOL, "rm -rf /").await.map(drop)
@@ -74,6 +80,7 @@ fn a_handler_is_asked_whatever_a_subscriber_does() {
         "{started:?}"
     );
     assert_eq!(log.lines(), ["asked"]);
+    assert!(has_panicked.load(Ordering::SeqCst));
 }
 
 /// Stops all tools and models.

@@ -74,7 +74,7 @@ impl<F: Future> Future for InSpan<F> {
 fn in_span<R>(span: &Span, call: impl FnOnce() -> R) -> R {
     let entered = catch_unwind(AssertUnwindSafe(|| span.enter()));
     let called = catch_unwind(AssertUnwindSafe(call));
-    // No handler is called any more: what a subscriber emits there is not put off.
+    // Not quietly: a subscriber is no handler, and what it emits here is not put off.
     contained(|| drop(entered));
     called.unwrap_or_else(|panic| resume_unwind(panic))
 }
